@@ -1,0 +1,188 @@
+//! The handles that a use case may use: one plain struct, shared by everything above.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
+
+use chrono::SubsecRound as _;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assistant::{self, Assistant},
+    config::{AiEndpoint, AiProvider, Config},
+    domain::{Timestamp, error::Error},
+    realtime::{
+        bus::Bus,
+        hub::Hub,
+        jobs::{Jobs, memory::Memory},
+        limits::Limits,
+        snapshots::Snapshots,
+        typing::Typing,
+    },
+    store::Store,
+    tasks::Tasks,
+    tokens::Tokens,
+};
+
+/// Everything that lives as long as the process. Shared as `Arc<App>`.
+pub struct App {
+    /// Settings.
+    pub config: Config,
+    /// What is remembered.
+    pub store: Store,
+    /// This replica's connections.
+    pub hub: Arc<Hub>,
+    /// The way to everybody who listens.
+    pub bus: Bus,
+    /// Work for exactly one worker.
+    pub jobs: Jobs,
+    /// Answers that grow right now.
+    pub snapshots: Arc<Snapshots>,
+    /// Who types right now.
+    pub typing: Typing,
+    /// What people may do within a minute.
+    pub limits: Limits,
+    /// Who answers.
+    pub assistant: Assistant,
+    /// Signs and checks JWTs.
+    pub tokens: Tokens,
+    /// Spawns, and ends what was spawned.
+    pub tasks: Tasks,
+    /// Password hashing takes tens of megabytes and a core each; this many at a time.
+    pub hashing: Semaphore,
+    /// Names this process in leases.
+    pub worker_id: String,
+    /// When the process began.
+    pub started: Instant,
+    /// Messages of people that this process has stored.
+    pub messages_stored: AtomicU64,
+    clock: Clock,
+    draining: CancellationToken,
+}
+
+/// Tells the time. Tests bring their own.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The system's clock.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks the system for the time"
+)]
+pub fn system_clock() -> Clock {
+    Box::new(chrono::Utc::now)
+}
+
+impl App {
+    /// Opens the database, migrates it and puts everything together.
+    ///
+    /// # Errors
+    /// One readable line, for the operator.
+    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, String> {
+        let tokens = Tokens::load(&config)?;
+        let assistant = Assistant::from_settings(&assistant_settings(&config))?;
+        let tasks = Tasks::default();
+        let store = open_store(&config, &tasks).await?;
+        let snapshots = Arc::new(Snapshots::default());
+        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone());
+        Ok(Arc::new(Self {
+            bus: Bus::Memory(hub.clone()),
+            hub,
+            store,
+            jobs: Jobs::Memory(Memory::default()),
+            snapshots,
+            typing: Typing::default(),
+            limits: Limits::default(),
+            assistant,
+            tokens,
+            tasks,
+            hashing: Semaphore::new(2),
+            worker_id: uuid::Uuid::new_v4().to_string(),
+            started: Instant::now(),
+            messages_stored: AtomicU64::new(0),
+            clock,
+            draining: CancellationToken::new(),
+            config,
+        }))
+    }
+
+    /// The time, in whole milliseconds as it is stored.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)().trunc_subsecs(3)
+    }
+
+    /// True from the first signal to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// From now on new connections and sends are refused.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Resolves with the first signal to stop.
+    pub async fn draining_begun(&self) {
+        self.draining.cancelled().await;
+    }
+
+    /// Refuses what is new while the process drains.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub fn check_open(&self) -> Result<(), Error> {
+        if self.is_draining() {
+            Err(Error::Unavailable("The server is restarting"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Opens and migrates the database, and starts its writer.
+///
+/// # Errors
+/// One readable line, for the operator.
+pub async fn open_store(config: &Config, tasks: &Tasks) -> Result<Store, String> {
+    let complain = |what: &str, error: Error| {
+        tracing::debug!(?error, "database");
+        format!("DATABASE_URL: cannot {what} the database: {}", reason(&error))
+    };
+    let store = Store::connect(&config.database_url)
+        .await
+        .map_err(|error| complain("open", error))?;
+    store.migrate().await.map_err(|error| complain("migrate", error))?;
+    tasks.spawn(store.clone().writer());
+    Ok(store)
+}
+
+/// For the operator's eyes the cause may be named; clients never see this line.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Internal(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn assistant_settings(config: &Config) -> assistant::Settings {
+    let endpoint = |endpoint: &AiEndpoint| assistant::Endpoint {
+        base_url: endpoint.base_url.clone(),
+        api_key: endpoint.api_key.clone(),
+        model: endpoint.model.clone(),
+    };
+    assistant::Settings {
+        provider: match config.ai_provider {
+            AiProvider::Auto => assistant::Provider::Auto,
+            AiProvider::OpenAi => assistant::Provider::OpenAi,
+            AiProvider::Offline => assistant::Provider::Offline,
+        },
+        primary: endpoint(&config.ai),
+        fallback: config.ai_fallback.as_ref().map(endpoint),
+        max_output_tokens: config.ai_max_output_tokens,
+        total_timeout: config.ai_timeout,
+    }
+}

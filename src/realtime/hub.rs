@@ -1,0 +1,527 @@
+//! This replica's connections and rooms, for all protocols alike; it puts events in order and in queues.
+//!
+//! For each conversation that somebody here listens to, the hub remembers the `seq` it told last. The next message
+//! goes out at once, an older one is dropped, and a gap is filled from the database before anything later goes out.
+//! So whatever hands events to [`Hub::deliver`] may lose, double and reorder them.
+//!
+//! A connection whose queue is full is *lagging*: it gets nothing live until a task has replayed the log behind its
+//! own cursor at the client's pace. Joining with a backlog is the same thing from another beginning.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    connection::{Connection, Identity},
+    flusher::Flusher,
+    lock,
+    outbox::Outbox,
+    room::{Aftermath, Heard, Member, Room},
+    snapshots::Snapshots,
+};
+use crate::{
+    dialects::{self, Reader, Speaks, frame::Frame},
+    domain::{
+        answer::Snapshot,
+        event::{self, Envelope, Event, LogEntry},
+        ids::{ConnectionId, ConversationId, UserId},
+        user::{Role, User},
+    },
+    store::Store,
+    tasks::Tasks,
+};
+
+/// Messages read from the log at a time for one lagging connection.
+const CATCH_UP_PAGE: u64 = 100;
+
+/// How long an early message waits for its predecessor before the database is asked: two commits of one process
+/// are told within microseconds of each other, in either order.
+const GAP_PATIENCE: Duration = Duration::from_millis(25);
+
+/// This replica's connections and rooms.
+pub struct Hub {
+    rooms: Mutex<HashMap<event::Room, Arc<Mutex<Room>>>>,
+    connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
+    /// How many connections each person has here.
+    users: Mutex<HashMap<UserId, usize>>,
+    /// Kept beside `connections` so that reading it takes no lock.
+    count: AtomicUsize,
+    next_id: AtomicU64,
+    flusher: Flusher,
+    store: Store,
+    snapshots: Arc<Snapshots>,
+    tasks: Tasks,
+}
+
+/// An event, encoded once for each way in which somebody here wants it spelled.
+pub(super) struct Encoded<'a> {
+    event: &'a Event,
+    spellings: Vec<(Speaks, Reader, Vec<Frame>)>,
+}
+
+impl<'a> Encoded<'a> {
+    pub(super) const fn new(event: &'a Event) -> Self {
+        Self {
+            event,
+            spellings: vec![],
+        }
+    }
+
+    /// Queues the event for one connection. False when its queue has no room.
+    pub(super) fn push(&mut self, connection: &Connection, is_origin: bool) -> bool {
+        let key = (connection.speaks(), connection.reader(is_origin));
+        let known = self
+            .spellings
+            .iter()
+            .position(|(speaks, reader, _)| (*speaks, *reader) == key);
+        let at = known.unwrap_or_else(|| {
+            self.spellings
+                .push((key.0, key.1, dialects::encode(key.0, self.event, key.1)));
+            self.spellings.len() - 1
+        });
+        let frames = self.spellings.get(at).map_or(&[][..], |(_, _, frames)| frames);
+        // Only the first frame may meet a full queue; the others of the same event follow it in any case.
+        let Some((first, rest)) = frames.split_first() else {
+            return true;
+        };
+        if connection.outbox.push(first.clone()).is_err() {
+            return false;
+        }
+        for frame in rest {
+            connection.outbox.push_reply(frame.clone());
+        }
+        true
+    }
+}
+
+impl Hub {
+    /// An empty hub.
+    #[must_use]
+    pub fn new(store: Store, snapshots: Arc<Snapshots>, tasks: Tasks) -> Arc<Self> {
+        Arc::new(Self {
+            rooms: Mutex::default(),
+            connections: Mutex::default(),
+            users: Mutex::default(),
+            count: AtomicUsize::new(0),
+            // The high half is this process's own, so that ids of two replicas do not meet.
+            next_id: AtomicU64::new(u64::from(rand::random::<u32>()) << 32),
+            flusher: Flusher::start(&tasks),
+            store,
+            snapshots,
+            tasks,
+        })
+    }
+
+    /// A queue for a new connection.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<Outbox> {
+        self.flusher.outbox()
+    }
+
+    /// Registers a connection.
+    #[must_use]
+    pub fn connect(&self, outbox: Arc<Outbox>) -> Arc<Connection> {
+        let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let connection = Arc::new(Connection::new(id, outbox));
+        lock(&self.connections).insert(id, connection.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        connection
+    }
+
+    /// Says who is behind a connection. True when it is this person's first one here.
+    pub fn identify(&self, connection: &Arc<Connection>, identity: Identity) -> bool {
+        let user = identity.user.clone();
+        let known_before = connection.user().is_some();
+        connection.set_identity(identity);
+        if known_before {
+            return false;
+        }
+        self.enter(event::Room::User(user.id.clone()), connection);
+        if user.role == Role::Agent {
+            self.enter(event::Room::Agents, connection);
+        }
+        let mut users = lock(&self.users);
+        let count = users.entry(user.id.clone()).or_default();
+        *count += 1;
+        *count == 1
+    }
+
+    /// Forgets a connection and what it heard. The conversations it was in, and whether it was the person's last.
+    pub fn disconnect(&self, connection: &Arc<Connection>) -> Departure {
+        if lock(&self.connections).remove(&connection.id).is_none() {
+            return Departure::default();
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        connection.outbox.close();
+        let conversations = connection.joined();
+        for conversation in &conversations {
+            self.leave(connection, conversation);
+        }
+        let Some(user) = connection.user() else {
+            return Departure::default();
+        };
+        self.exit(&event::Room::User(user.id.clone()), connection);
+        self.exit(&event::Room::Agents, connection);
+        let mut users = lock(&self.users);
+        let left = users.get_mut(&user.id).map_or(0, |count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == 0 {
+            users.remove(&user.id);
+        }
+        drop(users);
+        Departure {
+            was_last: left == 0,
+            user: Some(user),
+            conversations,
+        }
+    }
+
+    /// The connection with this id.
+    #[must_use]
+    pub fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        lock(&self.connections).get(&id).cloned()
+    }
+
+    /// All connections, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).values().cloned().collect()
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many connections one person has here.
+    #[must_use]
+    pub fn connections_of(&self, user: &UserId) -> usize {
+        lock(&self.users).get(user).copied().unwrap_or(0)
+    }
+
+    /// How many conversations somebody here listens to.
+    #[must_use]
+    pub fn conversation_count(&self) -> usize {
+        lock(&self.rooms)
+            .keys()
+            .filter(|room| matches!(room, event::Room::Conversation(_)))
+            .count()
+    }
+
+    fn room(&self, room: &event::Room) -> Option<Arc<Mutex<Room>>> {
+        lock(&self.rooms).get(room).cloned()
+    }
+
+    /// Adds a member that gets everything as it comes.
+    fn enter(&self, room: event::Room, connection: &Arc<Connection>) {
+        let member = Member {
+            connection: connection.clone(),
+            cursor: 0,
+            live: true,
+            chunk: None,
+        };
+        lock(lock(&self.rooms).entry(room).or_default())
+            .members
+            .insert(connection.id, member);
+    }
+
+    fn exit(&self, room: &event::Room, connection: &Connection) {
+        let mut rooms = lock(&self.rooms);
+        let Some(state) = rooms.get(room) else { return };
+        let mut inside = lock(state);
+        inside.members.remove(&connection.id);
+        let is_empty = inside.is_empty();
+        drop(inside);
+        if is_empty {
+            rooms.remove(room);
+        }
+    }
+
+    /// Begins a join: events are withheld until [`Self::go_live`]. Whoever reads the log after this call misses nothing.
+    /// False when the connection had joined before; it stays where it is then.
+    pub fn join(&self, connection: &Arc<Connection>, conversation: &ConversationId) -> bool {
+        if !connection.add_joined(conversation) {
+            return false;
+        }
+        let member = Member {
+            connection: connection.clone(),
+            cursor: 0,
+            live: false,
+            chunk: None,
+        };
+        let room = event::Room::Conversation(conversation.clone());
+        lock(lock(&self.rooms).entry(room).or_default())
+            .members
+            .insert(connection.id, member);
+        if self.connection(connection.id).is_none() {
+            // The connection has gone meanwhile, and its departure may have missed this room.
+            self.leave(connection, conversation);
+        }
+        true
+    }
+
+    /// Sets a joining connection's place in the log: it has been told everything up to `cursor`, and of a running
+    /// answer what `active` holds. `last_seq` is what the log was seen to have.
+    pub fn place(
+        &self,
+        connection: &Connection,
+        conversation: &ConversationId,
+        cursor: u64,
+        last_seq: u64,
+        active: Option<&Snapshot>,
+    ) {
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
+            return;
+        };
+        let mut room = lock(&room);
+        if room.last_seq.is_none_or(|known| known < last_seq) {
+            room.last_seq = Some(last_seq);
+            room.forget_early();
+        }
+        if let Some(member) = room.members.get_mut(&connection.id) {
+            member.live = false;
+            member.cursor = cursor;
+            member.chunk = active.map(Heard::of);
+        }
+    }
+
+    /// Ends a join: from here on the connection hears what comes, after what it has still missed.
+    pub fn go_live(self: &Arc<Self>, connection: &Arc<Connection>, conversation: &ConversationId) {
+        if !self.try_live(connection, conversation) {
+            self.catch_up(connection, conversation);
+        }
+    }
+
+    /// Makes a member live when its place is the end of the log. False when something is still missing.
+    fn try_live(&self, connection: &Connection, conversation: &ConversationId) -> bool {
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
+            return true;
+        };
+        let mut room = lock(&room);
+        let newest = room.last_seq.unwrap_or(0);
+        let Some(member) = room.members.get_mut(&connection.id) else {
+            return true;
+        };
+        if member.cursor < newest {
+            return false;
+        }
+        let missed = self.snapshots.of(conversation).and_then(|snapshot| {
+            let chunk = member.missed(conversation, &snapshot)?;
+            Some((chunk, Heard::of(&snapshot)))
+        });
+        if let Some((chunk, heard)) = missed {
+            if !Encoded::new(&Event::AnswerChunk(chunk)).push(connection, false) {
+                return false;
+            }
+            member.chunk = Some(heard);
+        }
+        member.live = true;
+        true
+    }
+
+    /// Replays the log for one connection, at its own pace, until it is live again.
+    fn catch_up(self: &Arc<Self>, connection: &Arc<Connection>, conversation: &ConversationId) {
+        let (hub, connection, conversation) = (self.clone(), connection.clone(), conversation.clone());
+        self.tasks.spawn_until_stop(async move {
+            while connection.has_joined(&conversation) {
+                if !connection.outbox.has_room().await {
+                    tracing::info!(
+                        connection.id = connection.id.0,
+                        "cutting a connection that does not read"
+                    );
+                    connection.cut();
+                    return;
+                }
+                if hub.replay_page(&connection, &conversation).await {
+                    if hub.try_live(&connection, &conversation) {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+    }
+
+    /// Tells one page of the log. True when the page was the last one.
+    async fn replay_page(&self, connection: &Connection, conversation: &ConversationId) -> bool {
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
+            return true;
+        };
+        let Some(cursor) = lock(&room).members.get(&connection.id).map(|member| member.cursor) else {
+            return true;
+        };
+        let page = match self.store.log_after(conversation, cursor, CATCH_UP_PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(conversation.id = %conversation, ?error, "cannot read the log, trying again");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                return false;
+            }
+        };
+        let is_last = (page.len() as u64) < CATCH_UP_PAGE;
+        for entry in page {
+            let Some(seq) = entry.message.seq else { continue };
+            if !self.replay_entry(connection, entry).await {
+                return false;
+            }
+            if let Some(member) = lock(&room).members.get_mut(&connection.id) {
+                member.cursor = seq;
+            }
+        }
+        is_last
+    }
+
+    /// Queues one message of the log, waiting for room as long as the reader reads. False when it does not.
+    async fn replay_entry(&self, connection: &Connection, entry: LogEntry) -> bool {
+        let event = entry.into_event();
+        let is_own = connection.is_own(&event);
+        while !Encoded::new(&event).push(connection, is_own) {
+            if !connection.outbox.has_room().await {
+                return false;
+            }
+        }
+        if let Event::MessagePosted(message) = &event {
+            connection.forget_own(&message.id);
+        }
+        true
+    }
+
+    /// Ends hearing a conversation. False when the connection had not joined it.
+    pub fn leave(&self, connection: &Connection, conversation: &ConversationId) -> bool {
+        let had_joined = connection.remove_joined(conversation);
+        self.exit(&event::Room::Conversation(conversation.clone()), connection);
+        had_joined
+    }
+
+    /// Makes everybody leave a conversation that is gone.
+    pub fn empty(&self, conversation: &ConversationId) {
+        let room = lock(&self.rooms).remove(&event::Room::Conversation(conversation.clone()));
+        if let Some(room) = room {
+            for member in lock(&room).members.values() {
+                member.connection.remove_joined(conversation);
+            }
+        }
+    }
+
+    /// The people in a conversation on this replica, each once.
+    #[must_use]
+    pub fn people_in(&self, conversation: &ConversationId) -> Vec<Arc<User>> {
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
+            return vec![];
+        };
+        let mut people: Vec<_> = lock(&room)
+            .members
+            .values()
+            .filter_map(|member| member.connection.user())
+            .collect();
+        people.sort_by(|a, b| a.id.cmp(&b.id));
+        people.dedup_by(|a, b| a.id == b.id);
+        people
+    }
+
+    /// Listens in on a conversation without being a connection; for requests that wait for an answer.
+    #[must_use]
+    pub fn tap(&self, conversation: &ConversationId) -> mpsc::Receiver<Event> {
+        let room = event::Room::Conversation(conversation.clone());
+        lock(lock(&self.rooms).entry(room).or_default()).tap()
+    }
+
+    /// Drops the rooms that only closed taps have kept.
+    pub fn sweep(&self) {
+        lock(&self.rooms).retain(|_, room| !lock(room).is_empty());
+    }
+
+    /// Tells an event to one connection, if it can take it.
+    pub fn tell(&self, connection: &Connection, event: &Event) {
+        Encoded::new(event).push(connection, false);
+    }
+
+    /// Tells an event to everybody in the envelope's rooms, each connection once.
+    pub fn deliver(self: &Arc<Self>, envelope: Envelope) {
+        if let [room] = envelope.rooms.as_slice() {
+            let Some(state) = self.room(room) else { return };
+            let room = room.clone();
+            let aftermath = lock(&state).deliver(envelope);
+            if let event::Room::Conversation(conversation) = room {
+                self.settle(&conversation, aftermath);
+            }
+            return;
+        }
+        let mut encoded = Encoded::new(&envelope.event);
+        let mut told = std::collections::HashSet::new();
+        for state in envelope.rooms.iter().filter_map(|room| self.room(room)) {
+            for member in lock(&state).members.values() {
+                let connection = &member.connection;
+                let is_theirs = envelope.except_user.is_some()
+                    && connection
+                        .user()
+                        .is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
+                if !is_theirs && told.insert(connection.id) {
+                    encoded.push(connection, envelope.origin == Some(connection.id));
+                }
+            }
+        }
+    }
+
+    /// Does what a delivery has left to do.
+    fn settle(self: &Arc<Self>, conversation: &ConversationId, aftermath: Aftermath) {
+        for connection in aftermath.lagging {
+            self.catch_up(&connection, conversation);
+        }
+        if aftermath.gap {
+            let (hub, conversation) = (self.clone(), conversation.clone());
+            self.tasks
+                .spawn_until_stop(async move { hub.fill_gap(&conversation).await });
+        }
+    }
+
+    /// Waits a moment for messages that came out of order; then reads from the log what has not come at all.
+    async fn fill_gap(self: &Arc<Self>, conversation: &ConversationId) {
+        loop {
+            tokio::time::sleep(GAP_PATIENCE).await;
+            let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
+                return;
+            };
+            let last = {
+                let mut inside = lock(&room);
+                if !inside.has_early() {
+                    inside.searching = false;
+                    return;
+                }
+                inside.last_seq.unwrap_or(0)
+            };
+            match self.store.log_after(conversation, last, CATCH_UP_PAGE).await {
+                Ok(page) => {
+                    for entry in page {
+                        let found = Envelope::to(event::Room::Conversation(conversation.clone()), entry.into_event());
+                        let aftermath = lock(&room).deliver(found);
+                        self.settle(conversation, aftermath);
+                    }
+                    lock(&room).forget_early();
+                }
+                Err(error) => tracing::warn!(conversation.id = %conversation, ?error, "cannot fill a gap yet"),
+            }
+        }
+    }
+}
+
+/// What a connection leaves behind when it goes.
+#[derive(Default)]
+pub struct Departure {
+    /// It was the person's last connection here.
+    pub was_last: bool,
+    /// The person, when known.
+    pub user: Option<Arc<User>>,
+    /// The conversations it had joined.
+    pub conversations: Vec<ConversationId>,
+}

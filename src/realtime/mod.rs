@@ -1,0 +1,17 @@
+//! Who is listening: this replica's connections and rooms, and the way to other replicas.
+
+pub mod bus;
+pub mod connection;
+pub mod flusher;
+pub mod hub;
+pub mod jobs;
+pub mod limits;
+pub mod outbox;
+mod room;
+pub mod snapshots;
+pub mod typing;
+
+/// Locks a mutex whose holders never panic while they hold it; a poisoned one is used as it is.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,408 @@
+//! The one queue of ready frames that each connection has: bounded in bytes, written in batches, with a kill switch.
+//!
+//! Frames go out by one of two routes. A WebSocket takes the bytes as they are ([`Outbox::attach`]); a polling client
+//! takes them through its transport's own emit, a few for each poll ([`Link`]). Until its route is open the queue
+//! holds everything back, in order, so that nothing overtakes the transport's own handshake.
+
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, IoSlice},
+    net::Shutdown,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{net::TcpStream, sync::Notify};
+
+use super::{flusher::Lane, lock};
+use crate::dialects::frame::Frame;
+
+/// More than this is never queued: the connection lags and is caught up from the log instead.
+const QUEUE_BYTES_MAX: usize = 512 * 1024;
+
+/// What a transport writes itself (acknowledgement of pings, close) may go this far beyond before the peer is cut off.
+const TRANSPORT_BYTES_MAX: usize = 2 * QUEUE_BYTES_MAX;
+
+/// A lagging connection gets more when its queue is below this.
+const QUEUE_BYTES_LOW: usize = QUEUE_BYTES_MAX / 4;
+
+/// Buffers handed to one `writev`.
+const WRITE_BUFFERS_MAX: usize = 64;
+
+/// Frames and bytes that a polling client gets between two polls. Far below the transport's own limits, so that a
+/// poll's answer always fits into one payload.
+const POLL_FRAMES_MAX: usize = 100;
+const POLL_BYTES_MAX: usize = 256 * 1024;
+
+/// A reader that takes nothing for this long while more waits for it is cut off, so that it reconnects.
+pub const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the hub may ask of a connection's transport.
+pub trait Link: Send + Sync {
+    /// Hands one frame to the transport's own emit. False when it has no room.
+    fn emit(&self, frame: &Frame) -> bool;
+
+    /// Says goodbye in the protocol's own way, after which clients do not come back by themselves.
+    fn refuse(&self);
+
+    /// Cuts the transport, after which stock clients reconnect.
+    fn cut(&self);
+}
+
+/// The queue was full and the frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// The queue of one connection.
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    /// Told whenever the queue has shrunk below [`QUEUE_BYTES_LOW`].
+    drained: Notify,
+    lane: Option<Arc<Lane>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    route: Route,
+    /// Frames in their order; behind everything in `wire`.
+    frames: VecDeque<Frame>,
+    /// Bytes on their way to the socket.
+    wire: VecDeque<Bytes>,
+    stream: Option<Arc<TcpStream>>,
+    bytes: usize,
+    /// All bytes that ever left, to tell a slow reader from a dead one.
+    written: u64,
+    /// On the flusher's list, or waiting for the kernel.
+    scheduled: bool,
+    /// What a polling client may still get before its next poll.
+    credit: Credit,
+    /// The transport is gone.
+    finished: bool,
+}
+
+/// How frames leave.
+#[derive(Default)]
+enum Route {
+    /// Not yet: the transport is still shaking hands.
+    #[default]
+    Held,
+    /// As bytes, through `stream`.
+    Wire,
+    /// Through the transport's emit.
+    Polling(Arc<dyn Link>),
+    /// No more.
+    Closed,
+}
+
+#[derive(Default)]
+struct Credit {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Outbox {
+    pub(super) const fn new(lane: Option<Arc<Lane>>) -> Self {
+        let queue = Queue {
+            route: Route::Held,
+            frames: VecDeque::new(),
+            wire: VecDeque::new(),
+            stream: None,
+            bytes: 0,
+            written: 0,
+            scheduled: false,
+            credit: Credit { frames: 0, bytes: 0 },
+            finished: false,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            drained: Notify::const_new(),
+            lane,
+        }
+    }
+
+    /// Queues a frame.
+    ///
+    /// # Errors
+    /// [`Full`] when the queue has no room; the frame is not taken then. A closed queue takes and forgets.
+    pub fn push(self: &Arc<Self>, frame: Frame) -> Result<(), Full> {
+        let mut queue = lock(&self.queue);
+        if queue.bytes > 0 && queue.bytes + frame.wire().len() > QUEUE_BYTES_MAX {
+            return Err(Full);
+        }
+        self.take(&mut queue, frame);
+        Ok(())
+    }
+
+    /// Queues the answer to a request, for which there is always room: what waits for answers is bounded elsewhere.
+    pub fn push_reply(self: &Arc<Self>, frame: Frame) {
+        self.take(&mut lock(&self.queue), frame);
+    }
+
+    fn take(self: &Arc<Self>, queue: &mut Queue, frame: Frame) {
+        match queue.route {
+            Route::Closed => return,
+            Route::Wire => {
+                queue.bytes += frame.wire().len();
+                queue.wire.push_back(frame.wire().clone());
+            }
+            Route::Held | Route::Polling(_) => {
+                queue.bytes += frame.wire().len();
+                queue.frames.push_back(frame);
+            }
+        }
+        self.move_on(queue);
+    }
+
+    /// Lets what waits go as far as the route allows.
+    fn move_on(self: &Arc<Self>, queue: &mut Queue) {
+        queue.pump();
+        if !queue.wire.is_empty() && !queue.scheduled {
+            queue.scheduled = true;
+            self.schedule();
+        }
+        if queue.bytes < QUEUE_BYTES_LOW {
+            self.drained.notify_waiters();
+        }
+    }
+
+    fn schedule(self: &Arc<Self>) {
+        if let Some(lane) = &self.lane {
+            lane.schedule(self.clone());
+        }
+    }
+
+    pub(super) fn reschedule(self: &Arc<Self>) {
+        self.schedule();
+    }
+
+    /// Gives the queue a socket for [`Self::push_bytes`]. Frames stay held back until [`Self::open`].
+    pub fn attach(&self, stream: Arc<TcpStream>) {
+        lock(&self.queue).stream = Some(stream);
+    }
+
+    /// From now on frames go out as bytes, behind what [`Self::push_bytes`] has queued.
+    pub fn open(self: &Arc<Self>) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.route, Route::Held) {
+            queue.route = Route::Wire;
+            while let Some(frame) = queue.frames.pop_front() {
+                queue.wire.push_back(frame.wire().clone());
+            }
+            self.move_on(&mut queue);
+        }
+    }
+
+    /// Queues bytes that the transport itself has framed: handshake, pings, close.
+    ///
+    /// # Errors
+    /// [`Full`] when the peer does not read at all.
+    pub fn push_bytes(self: &Arc<Self>, bytes: Bytes) -> Result<(), Full> {
+        let mut queue = lock(&self.queue);
+        if queue.bytes > TRANSPORT_BYTES_MAX {
+            return Err(Full);
+        }
+        if queue.stream.is_some() {
+            queue.bytes += bytes.len();
+            queue.wire.push_back(bytes);
+            self.move_on(&mut queue);
+        }
+        Ok(())
+    }
+
+    /// From now on frames go through the transport's emit, a few for each poll.
+    pub fn poll_through(self: &Arc<Self>, link: Arc<dyn Link>) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.route, Route::Held) {
+            queue.route = Route::Polling(link);
+            queue.credit = Credit {
+                frames: POLL_FRAMES_MAX,
+                bytes: POLL_BYTES_MAX,
+            };
+            self.move_on(&mut queue);
+        }
+    }
+
+    /// A poll has come: what was handed over before is on its way, so more may follow.
+    pub fn polled(self: &Arc<Self>) {
+        let mut queue = lock(&self.queue);
+        queue.credit = Credit {
+            frames: POLL_FRAMES_MAX,
+            bytes: POLL_BYTES_MAX,
+        };
+        self.move_on(&mut queue);
+    }
+
+    /// Stops handing frames to the transport's emit; they wait for the socket of the upgrade.
+    pub fn hold(&self) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.route, Route::Polling(_)) {
+            queue.route = Route::Held;
+        }
+    }
+
+    /// Takes over the socket, and what is still unwritten, of the queue that served the upgrade's handshake.
+    pub fn take_over(self: &Arc<Self>, handshake: &Self) {
+        let (stream, wire, bytes) = {
+            let mut other = lock(&handshake.queue);
+            other.route = Route::Closed;
+            other.finished = true;
+            (
+                other.stream.take(),
+                std::mem::take(&mut other.wire),
+                std::mem::take(&mut other.bytes),
+            )
+        };
+        let mut queue = lock(&self.queue);
+        queue.stream = stream;
+        queue.wire = wire;
+        queue.bytes += bytes;
+        drop(queue);
+        self.open();
+    }
+
+    /// Waits until a lagging connection may get more. False when the reader is dead.
+    pub async fn has_room(&self) -> bool {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            let before = {
+                let queue = lock(&self.queue);
+                match queue.route {
+                    Route::Closed => return false,
+                    _ if queue.bytes < QUEUE_BYTES_LOW => return true,
+                    _ => queue.written,
+                }
+            };
+            if tokio::time::timeout(STALL_LIMIT, drained).await.is_err() && lock(&self.queue).written == before {
+                return false;
+            }
+        }
+    }
+
+    /// Takes no more frames; later ones vanish. What the transport itself still has to say goes out.
+    pub fn close(&self) {
+        let mut queue = lock(&self.queue);
+        queue.route = Route::Closed;
+        let unsaid: usize = queue.frames.drain(..).map(|frame| frame.wire().len()).sum();
+        queue.bytes = queue.bytes.saturating_sub(unsaid);
+        self.drained.notify_waiters();
+    }
+
+    /// The transport has nothing more to say: the socket is closed as soon as all is written.
+    pub fn finish(&self) {
+        self.close();
+        let mut queue = lock(&self.queue);
+        queue.finished = true;
+        if queue.wire.is_empty() {
+            queue.stream = None;
+        }
+    }
+
+    /// Nothing waits to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        lock(&self.queue).bytes == 0
+    }
+
+    /// The transport is gone.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        lock(&self.queue).finished
+    }
+
+    /// Cuts the socket at once, whatever still waits. True when there was one.
+    pub fn cut(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        let stream = queue.stream.take();
+        if stream.is_some() {
+            *queue = Queue {
+                route: Route::Closed,
+                finished: queue.finished,
+                ..Queue::default()
+            };
+            self.drained.notify_waiters();
+        }
+        drop(queue);
+        stream.is_some_and(|stream| {
+            // The peer may be gone already, which is what is wanted.
+            socket2::SockRef::from(&*stream).shutdown(Shutdown::Both).ok();
+            true
+        })
+    }
+
+    /// Writes as much as the kernel takes.
+    pub(super) fn flush(self: &Arc<Self>) {
+        let mut queue = lock(&self.queue);
+        let Some(stream) = queue.stream.clone() else {
+            queue.scheduled = false;
+            return;
+        };
+        while !queue.wire.is_empty() {
+            let written = {
+                let buffers: Vec<IoSlice<'_>> = queue
+                    .wire
+                    .iter()
+                    .take(WRITE_BUFFERS_MAX)
+                    .map(|b| IoSlice::new(b))
+                    .collect();
+                stream.try_write_vectored(&buffers)
+            };
+            match written {
+                Ok(bytes) => queue.wrote(bytes),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if let Some(lane) = &self.lane {
+                        lane.schedule_when_writable(self.clone(), stream);
+                    }
+                    return;
+                }
+                Err(_) => {
+                    // The transport's reader sees the end of the stream and closes the connection.
+                    drop(queue);
+                    self.cut();
+                    return;
+                }
+            }
+        }
+        queue.scheduled = false;
+        if queue.finished {
+            queue.stream = None;
+        }
+        if queue.bytes < QUEUE_BYTES_LOW {
+            self.drained.notify_waiters();
+        }
+    }
+}
+
+impl Queue {
+    /// Drops what the kernel has taken.
+    fn wrote(&mut self, mut bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.written += bytes as u64;
+        while let Some(first) = self.wire.front_mut() {
+            if bytes < first.len() {
+                first.advance(bytes);
+                return;
+            }
+            bytes -= first.len();
+            self.wire.pop_front();
+        }
+    }
+
+    /// Hands frames to a polling client's transport while it has credit.
+    fn pump(&mut self) {
+        let Route::Polling(link) = &self.route else { return };
+        while let Some(frame) = self.frames.front() {
+            let length = frame.wire().len();
+            if self.credit.frames == 0 || self.credit.bytes == 0 || !link.emit(frame) {
+                return;
+            }
+            self.credit.frames -= 1;
+            self.credit.bytes = self.credit.bytes.saturating_sub(length);
+            self.bytes = self.bytes.saturating_sub(length);
+            self.written += length as u64;
+            self.frames.pop_front();
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! The assistant's turn: an answer is generated detached from every connection, told while it grows, and always ends.
+//!
+//! Its row is the durable record: `queued → running → complete | cancelled | failed | interrupted`. A worker holds a
+//! running answer by a lease that it renews with each checkpoint; when it dies, [`sweep`] ends the answer with the text
+//! that was saved, or queues it again when there was none.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::{Effect, Outcome};
+use crate::{
+    app::App,
+    assistant::{self, Answering, AssistantError, Delta, Prompt, Turn, TurnRole},
+    domain::{
+        answer::{Answer, AnswerStatus, Usage},
+        command::Reply,
+        conversation::Kind,
+        error::{Error, Failure},
+        event::{Envelope, Event, LogEntry, Room},
+        ids::{AnswerId, ConversationId},
+        message::{Message, MessageRole, Sender},
+        user::{Caller, User},
+    },
+    realtime::snapshots::Running,
+    store::{Finish, Finished},
+};
+
+/// A worker that has not renewed its lease for this long is dead.
+const LEASE: TimeDelta = TimeDelta::seconds(5);
+
+/// Text is saved, and the lease renewed, this often.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
+/// An answer without any text is tried by so many workers before it ends interrupted.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// What the model is shown of a conversation.
+const CONTEXT_MESSAGES: u64 = 40;
+const CONTEXT_CHARS: usize = 16_000;
+
+/// Queued answers that one sweep offers again.
+const SWEEP_MAX: u64 = 200;
+
+/// How a generation came to its end.
+struct Ending {
+    status: AnswerStatus,
+    usage: Option<Usage>,
+    finish: Option<&'static str>,
+    error: Option<AssistantError>,
+}
+
+/// Answers everything that is queued in a conversation, one after the other.
+pub async fn run(app: &Arc<App>, conversation: &ConversationId) {
+    while !app.is_draining() {
+        let now = app.now();
+        match app.store.claim(conversation, &app.worker_id, now + LEASE, now).await {
+            Ok(Some(answer)) => generate(app, answer).await,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(?error, conversation.id = %conversation, "cannot claim an answer; the sweep tries again");
+                return;
+            }
+        }
+    }
+}
+
+/// Generates one answer from its first word to its terminal event.
+async fn generate(app: &Arc<App>, answer: Answer) {
+    let bot = Sender::bot(assistant::persona(&answer.persona).name);
+    let running = app.snapshots.begin(&answer);
+    publish(app, &answer, typing(&answer, &bot, true));
+    let ending = match prompt(app, &answer).await {
+        Ok(prompt) => {
+            let stream = app.assistant.stream(prompt.clone());
+            listen(app, &answer, &running, stream).await.map(|mut ending| {
+                let text = running.content();
+                ending
+                    .usage
+                    .get_or_insert_with(|| assistant::estimated_usage(app.assistant.model(), &prompt, &text));
+                ending
+            })
+        }
+        Err(error) => {
+            tracing::error!(?error, "cannot read the conversation for the assistant");
+            Some(Ending {
+                status: AnswerStatus::Failed,
+                usage: None,
+                finish: None,
+                error: None,
+            })
+        }
+    };
+    if let Some(chunk) = running.next_chunk() {
+        publish(app, &answer, Event::AnswerChunk(chunk));
+    }
+    match ending {
+        Some(ending) => finish(app, &answer, &running, bot, ending).await,
+        // Somebody else has ended or holds it, and tells its end.
+        None => {
+            app.snapshots.end(&running);
+            publish(app, &answer, typing(&answer, &bot, false));
+        }
+    }
+}
+
+/// Reads the stream, tells chunks and saves checkpoints until the answer ends. None when the lease was lost.
+async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: Answering) -> Option<Ending> {
+    let ended = |status| Ending {
+        status,
+        usage: None,
+        finish: None,
+        error: None,
+    };
+    let mut checkpoints = interval(CHECKPOINT);
+    checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    checkpoints.tick().await;
+    let mut pace = Pace::new(app.config.chunk_window);
+    loop {
+        let due = pace.due;
+        tokio::select! {
+            biased;
+            () = running.stop.cancelled() => return Some(ended(AnswerStatus::Cancelled)),
+            () = app.draining_begun() => return Some(ended(AnswerStatus::Interrupted)),
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                tell_chunk(app, answer, running, &mut pace);
+            }
+            _ = checkpoints.tick() => {
+                if !checkpoint(app, answer, running).await {
+                    return None;
+                }
+            }
+            item = stream.next() => match item {
+                Some(Ok(Delta::Text(text))) => {
+                    let is_first = running.lengths().0 == 0;
+                    running.grow(&text);
+                    pace.grown(running.lengths());
+                    if is_first {
+                        // The first words go out at once, and are saved at once, so that they survive anything.
+                        tell_chunk(app, answer, running, &mut pace);
+                        if !checkpoint(app, answer, running).await {
+                            return None;
+                        }
+                    }
+                }
+                Some(Ok(Delta::Done { usage, finish })) => {
+                    let finish = Some(finish.as_str());
+                    return Some(Ending { status: AnswerStatus::Complete, usage: Some(usage), finish, error: None });
+                }
+                Some(Err(error)) => return Some(Ending { error: Some(error), ..ended(AnswerStatus::Failed) }),
+                None => return Some(ended(AnswerStatus::Failed)),
+            },
+        }
+    }
+}
+
+fn tell_chunk(app: &App, answer: &Answer, running: &Running, pace: &mut Pace) {
+    if let Some(chunk) = running.next_chunk() {
+        publish(app, answer, Event::AnswerChunk(chunk));
+    }
+    pace.told();
+}
+
+/// Saves the text and renews the lease. False when somebody else has the answer now.
+async fn checkpoint(app: &App, answer: &Answer, running: &Running) -> bool {
+    let saved = app
+        .store
+        .checkpoint(&answer.id, answer.attempt, &running.content(), app.now() + LEASE)
+        .await;
+    saved.unwrap_or_else(|error| {
+        // The next checkpoint tries again; without the database for longer than the lease the answer is lost to us.
+        tracing::warn!(?error, "cannot save a checkpoint");
+        true
+    })
+}
+
+/// When the next chunk is due: gathered for the configured window, and for longer the longer the text is, because
+/// clients that take `content` get all of it with each chunk. A chunk adds at least a 24th of the text, so that all
+/// chunks together stay proportional to it, but nobody waits longer than `slowest` for a word.
+struct Pace {
+    window: Duration,
+    last: Instant,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    fn new(window: Duration) -> Self {
+        Self {
+            window,
+            last: Instant::now(),
+            due: None,
+        }
+    }
+
+    /// There is untold text.
+    fn grown(&mut self, (all, untold): (usize, usize)) {
+        let slowest = Duration::from_millis(200 + all as u64 / 16).max(self.window);
+        let wait = if untold * 24 >= all { self.window } else { slowest };
+        let due = self.last + wait;
+        self.due = Some(self.due.map_or(due, |known| known.min(due)));
+    }
+
+    fn told(&mut self) {
+        self.last = Instant::now();
+        self.due = None;
+    }
+}
+
+/// Stores the end and tells it.
+async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Sender, ending: Ending) {
+    let text = running.content();
+    if ending.status == AnswerStatus::Interrupted && text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX {
+        // Nobody has seen a word yet: the next process begins anew.
+        let requeued = app.store.requeue(&answer.id, answer.attempt).await;
+        app.snapshots.end(running);
+        publish(app, answer, typing(answer, &bot, false));
+        if let Err(error) = requeued {
+            tracing::warn!(?error, "cannot requeue an answer; its lease runs out instead");
+        }
+        return;
+    }
+    let failure = (ending.status == AnswerStatus::Failed).then(|| failure(ending.error.as_ref(), answer));
+    let metadata = metadata(ending.usage.as_ref(), ending.finish);
+    let finish = Finish {
+        answer,
+        status: ending.status,
+        text,
+        usage: ending.usage,
+        bot: bot.clone(),
+        metadata,
+        error: failure.clone(),
+        at: app.now(),
+    };
+    let finished = store_end(app, finish).await;
+    app.snapshots.end(running);
+    publish(app, answer, typing(answer, &bot, false));
+    match finished {
+        Finished::Fenced => {}
+        Finished::Stored(message) => tell_end(app, answer, message, failure).await,
+        Finished::NoMessage => tell_end(app, answer, Arc::new(empty(app, answer, bot, ending.status)), failure).await,
+    }
+}
+
+/// The database may be away for a moment just now; the text is worth some patience.
+async fn store_end(app: &App, finish: Finish<'_>) -> Finished {
+    for attempt in 1_u32..=5 {
+        match app.store.finish(finish.clone()).await {
+            Ok(finished) => return finished,
+            Err(error) => tracing::warn!(?error, attempt, "cannot store the end of an answer"),
+        }
+        tokio::time::sleep(Duration::from_millis(100) * attempt).await;
+    }
+    // The lease runs out, and whoever finds that ends the answer with what was saved.
+    Finished::Fenced
+}
+
+/// Tells everybody how an answer has ended, once.
+async fn tell_end(app: &Arc<App>, answer: &Answer, message: Arc<Message>, failure: Option<Failure>) {
+    if let Some(failure) = failure {
+        publish(
+            app,
+            answer,
+            Event::AnswerFailed {
+                conversation: answer.conversation.clone(),
+                failure,
+            },
+        );
+        match app.store.mark_waiting(&answer.conversation, app.now()).await {
+            Ok(Some(_)) => super::settle(app, vec![Effect::Announce(answer.conversation.clone())]),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(?error, "cannot mark a conversation as waiting for a person"),
+        }
+    }
+    let entry = LogEntry {
+        message,
+        question: Some(answer.question.clone()),
+    };
+    publish(app, answer, Event::AnswerFinished(entry));
+}
+
+/// Tells the end of answers that were cancelled without a message: a person has taken over or closed the conversation.
+pub(super) fn tell_cancelled(app: &Arc<App>, answers: Vec<AnswerId>) {
+    if answers.is_empty() {
+        return;
+    }
+    let inner = app.clone();
+    app.tasks.spawn_until_stop(async move {
+        for id in answers {
+            match inner.store.answer(&id).await {
+                Ok(Some(answer)) => {
+                    let bot = Sender::bot(assistant::persona(&answer.persona).name);
+                    let message = empty(&inner, &answer, bot, AnswerStatus::Cancelled);
+                    tell_end(&inner, &answer, Arc::new(message), None).await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(?error, "cannot tell that an answer was cancelled"),
+            }
+        }
+    });
+}
+
+/// What is told of an answer that has no row in the log.
+fn empty(app: &App, answer: &Answer, bot: Sender, status: AnswerStatus) -> Message {
+    Message {
+        id: answer.message.clone(),
+        conversation_id: answer.conversation.clone(),
+        seq: None,
+        role: MessageRole::Assistant,
+        sender: bot,
+        agent_id: Some(answer.persona.clone()),
+        content: String::new(),
+        status: status.of_message(),
+        client_message_id: None,
+        in_reply_to: Some(answer.question.id.clone()),
+        created_at: app.now(),
+        metadata: Map::new(),
+    }
+}
+
+/// What clients are told of a failure; the cause goes to the log.
+fn failure(error: Option<&AssistantError>, answer: &Answer) -> Failure {
+    let message = error.map_or("The assistant could not answer this message.", |error| error.message);
+    let cause = error.map_or("the conversation could not be read", |error| error.cause.as_str());
+    tracing::warn!(conversation.id = %answer.conversation, answer.id = %answer.id, cause, "an answer failed: {cause}");
+    Failure::from(&Error::AiUnavailable(message.to_owned().into()))
+}
+
+fn metadata(usage: Option<&Usage>, finish: Option<&'static str>) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    if let Some(usage) = usage {
+        metadata.insert("model".into(), usage.model.clone().into());
+        metadata.insert("usage".into(), serde_json::to_value(usage).unwrap_or_default());
+    }
+    if let Some(finish) = finish {
+        metadata.insert("finishReason".into(), finish.into());
+    }
+    metadata
+}
+
+fn typing(answer: &Answer, bot: &Sender, typing: bool) -> Event {
+    Event::AnswerTyping {
+        conversation: answer.conversation.clone(),
+        bot: bot.clone(),
+        typing,
+    }
+}
+
+fn publish(app: &App, answer: &Answer, event: Event) {
+    app.bus
+        .publish(Envelope::to(Room::Conversation(answer.conversation.clone()), event));
+}
+
+/// The conversation as the model is shown it: what came before the question, and the question last.
+async fn prompt(app: &App, answer: &Answer) -> Result<Prompt, Error> {
+    let kind = app.store.access(&User::system(), &answer.conversation).await?.kind;
+    let log = app
+        .store
+        .log_before(&answer.conversation, None, CONTEXT_MESSAGES)
+        .await?;
+    let question = &answer.question;
+    let mut room = CONTEXT_CHARS.saturating_sub(question.content.chars().count());
+    let mut turns = vec![Turn {
+        role: TurnRole::User,
+        content: question.content.clone(),
+    }];
+    for entry in log.iter().rev() {
+        let message = &entry.message;
+        // Later questions have their own answers, and an answer that is made anew must not see the old one.
+        let is_later = message.role == MessageRole::User && message.seq >= question.seq;
+        if is_later || message.in_reply_to.as_ref() == Some(&question.id) {
+            continue;
+        }
+        let length = message.content.chars().count();
+        if length > room {
+            break;
+        }
+        room -= length;
+        let role = if message.role == MessageRole::Assistant {
+            TurnRole::Assistant
+        } else {
+            TurnRole::User
+        };
+        turns.push(Turn {
+            role,
+            content: message.content.clone(),
+        });
+    }
+    turns.reverse();
+    Ok(Prompt {
+        persona: assistant::persona(&answer.persona),
+        turns,
+        support: kind == Kind::Support,
+    })
+}
+
+/// Ends the running answer of a conversation, keeping its text; without one, those that wait.
+///
+/// # Errors
+/// [`Error::NotFound`] for a conversation that is missing or foreign.
+pub async fn stop(app: &Arc<App>, caller: &Caller, conversation: ConversationId) -> Result<Outcome, Error> {
+    app.store.access(&caller.user, &conversation).await?;
+    if app.snapshots.stop(&conversation) {
+        return Ok(Reply::Done.into());
+    }
+    let waiting = app.store.cancel_queued(&conversation, app.now()).await?;
+    tell_cancelled(app, waiting);
+    // Claimed a moment ago and about to begin.
+    if let Some(answer) = app.store.running(&conversation).await? {
+        app.snapshots.stop_early(answer, &conversation);
+    }
+    Ok(Reply::Done.into())
+}
+
+/// Answers the last user message anew; the old answer stays.
+///
+/// # Errors
+/// [`Error::NotFound`] for a conversation that is missing or foreign, or has no user message.
+pub async fn regenerate(app: &Arc<App>, caller: &Caller, conversation: ConversationId) -> Result<Outcome, Error> {
+    app.check_open()?;
+    app.store.access(&caller.user, &conversation).await?;
+    app.store.regenerate(&conversation, app.now()).await?;
+    Ok(Outcome {
+        reply: Reply::Done,
+        effects: vec![Effect::Answer(conversation)],
+    })
+}
+
+/// Ends or requeues answers whose worker has died, and offers waiting ones again.
+pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
+    for answer in app.store.expired(app.now()).await? {
+        if answer.text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX {
+            app.store.requeue(&answer.id, answer.attempt).await?;
+            continue;
+        }
+        let bot = Sender::bot(assistant::persona(&answer.persona).name);
+        let finish = Finish {
+            answer: &answer,
+            status: AnswerStatus::Interrupted,
+            text: answer.text.clone(),
+            usage: None,
+            bot: bot.clone(),
+            metadata: Map::new(),
+            error: None,
+            at: app.now(),
+        };
+        tracing::info!(answer.id = %answer.id, "ending an answer whose worker has died");
+        match app.store.finish(finish).await? {
+            Finished::Fenced => {}
+            Finished::Stored(message) => {
+                publish(app, &answer, typing(&answer, &bot, false));
+                tell_end(app, &answer, message, None).await;
+            }
+            Finished::NoMessage => {
+                publish(app, &answer, typing(&answer, &bot, false));
+                let message = empty(app, &answer, bot, AnswerStatus::Interrupted);
+                tell_end(app, &answer, Arc::new(message), None).await;
+            }
+        }
+    }
+    for conversation in app.store.queued_conversations(SWEEP_MAX).await? {
+        super::settle(app, vec![Effect::Answer(conversation)]);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `tokens` of four bytes, one every `gap`, and returns the sizes of the text at each chunk.
+    async fn chunks(tokens: usize, gap: Duration) -> Vec<usize> {
+        let mut pace = Pace::new(Duration::from_millis(40));
+        let (mut all, mut untold, mut sizes) = (0, 0, vec![]);
+        for _ in 0..tokens {
+            tokio::time::advance(gap).await;
+            if pace.due.is_some_and(|due| due <= Instant::now()) {
+                sizes.push(all);
+                untold = 0;
+                pace.told();
+            }
+            all += 4;
+            untold += 4;
+            pace.grown((all, untold));
+        }
+        sizes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_of_a_long_answer_stay_cheap() {
+        let sizes = chunks(3_000, Duration::from_millis(10)).await;
+        let with_content: usize = sizes.iter().map(|size| size + 200).sum();
+        assert!(with_content < 3 << 20, "{with_content} bytes in {} chunks", sizes.len());
+        assert!(sizes.len() * 200 + 12_000 < 3 * 12_000, "{} chunks", sizes.len());
+    }
+}

@@ -1,0 +1,184 @@
+//! What happens: the only place that stores, asks the assistant and publishes.
+//!
+//! Every dialect and REST end in [`execute`]. It returns the reply together with what is still to be told to others,
+//! so that the asker is answered first: commit, then acknowledge, then publish.
+
+pub mod accounts;
+pub mod answers;
+pub mod conversations;
+pub mod housekeeping;
+pub mod messages;
+pub mod presence;
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    app::App,
+    domain::{
+        command::{Command, Reply},
+        error::Error,
+        event::{Envelope, Event},
+        ids::{ConnectionId, ConversationId},
+        user::Caller,
+    },
+    realtime::{connection::Connection, jobs::Job},
+    tokens,
+};
+
+/// What a request has led to.
+pub struct Outcome {
+    /// For the asker, at once.
+    pub reply: Reply,
+    /// For the others, after that; see [`settle`].
+    pub effects: Vec<Effect>,
+}
+
+/// Something that follows a reply.
+pub enum Effect {
+    /// Tell everybody concerned.
+    Publish(Envelope),
+    /// Tell one connection.
+    Tell(ConnectionId, Event),
+    /// A connection that joined begins to hear what comes.
+    GoLive(ConnectionId, ConversationId),
+    /// The conversation has a queued answer.
+    Answer(ConversationId),
+    /// End the running answer.
+    StopAnswer(ConversationId),
+    /// Everybody leaves a conversation that is gone.
+    Empty(ConversationId),
+    /// Tell how the conversation is now.
+    Announce(ConversationId),
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self { reply, effects: vec![] }
+    }
+}
+
+/// Requests other than messages and typing come from clients in bursts (a dashboard joins its whole inbox), so they
+/// may come this many times as often.
+const OTHER_KINDS_FACTOR: u32 = 10;
+
+/// Does what a connection asks.
+///
+/// # Errors
+/// Every refusal of contract section 12; an internal cause has been logged.
+pub async fn hear(app: &Arc<App>, connection: &Arc<Connection>, command: Command) -> Result<Outcome, Error> {
+    if let Command::Authenticate(credentials) = command {
+        return logged(
+            accounts::sign_in_connection(app, connection, &credentials).await,
+            "authenticate",
+        );
+    }
+    let identity = connection
+        .identity()
+        .ok_or(Error::Unauthenticated("Authentication required"))?;
+    let caller = Caller {
+        user: identity.user,
+        connection: Some(connection.id),
+        by_session: identity.by_session,
+    };
+    execute(app, &caller, command).await
+}
+
+/// Does what `caller` asks.
+///
+/// # Errors
+/// Every refusal of contract section 12; an internal cause has been logged.
+pub async fn execute(app: &Arc<App>, caller: &Caller, command: Command) -> Result<Outcome, Error> {
+    let name = command.name();
+    count(app, caller, &command)?;
+    logged(dispatch(app, caller, command).await, name)
+}
+
+async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<Outcome, Error> {
+    match command {
+        Command::Authenticate(_) => Err(Error::invalid("sign in first, then ask")),
+        Command::Join {
+            conversation,
+            backlog,
+            kind_if_new,
+        } => conversations::join(app, caller, &conversation, backlog, kind_if_new).await,
+        Command::Leave { conversation } => Ok(conversations::leave(app, caller, conversation)),
+        Command::PostMessage {
+            conversation,
+            content,
+            client_message_id,
+            kind_if_new,
+        } => {
+            let draft = messages::Draft {
+                conversation,
+                content,
+                client_message_id,
+                kind_if_new,
+            };
+            messages::post(app, caller, draft).await
+        }
+        Command::SetTyping { conversation, typing } => messages::set_typing(app, caller, conversation, typing).await,
+        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, &mark).await,
+        Command::CreateConversation(new) => conversations::create(app, caller, new).await,
+        Command::UpdateConversation { conversation, title } => {
+            conversations::update(app, caller, &conversation, title).await
+        }
+        Command::DeleteConversation { conversation } => conversations::delete(app, caller, conversation).await,
+        Command::StopAnswer { conversation } => answers::stop(app, caller, conversation).await,
+        Command::RegenerateAnswer { conversation } => answers::regenerate(app, caller, conversation).await,
+        Command::Assign { conversation, agent } => conversations::assign(app, caller, &conversation, agent).await,
+        Command::HandBack { conversation } => conversations::hand_back(app, caller, &conversation).await,
+        Command::Resolve { conversation } => conversations::resolve(app, caller, &conversation).await,
+        Command::Search { .. } => Err(Error::Unavailable("Search is not available on this server")),
+        Command::Ping => Ok(Reply::Pong(app.now()).into()),
+    }
+}
+
+/// Counts the request against its kind's limit. Answers made anew cost what messages cost.
+fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
+    let limit = app.config.message_rate_limit;
+    let limit = match command {
+        Command::PostMessage { .. } | Command::SetTyping { .. } | Command::RegenerateAnswer { .. } => limit,
+        _ => limit.saturating_mul(OTHER_KINDS_FACTOR),
+    };
+    app.limits
+        .count(caller.user.id.as_str(), command.name(), limit, Instant::now())
+}
+
+/// Logs an internal cause, once, with what was asked.
+fn logged<T>(result: Result<T, Error>, asked: &'static str) -> Result<T, Error> {
+    if let Err(Error::Internal(cause)) = &result {
+        tracing::error!(asked, cause = %cause, "a request failed: {asked}");
+    }
+    result
+}
+
+/// Tells the others what a request has led to. Never blocks; called right after the asker was answered.
+pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
+    for effect in effects {
+        match effect {
+            Effect::Publish(envelope) => app.bus.publish(envelope),
+            Effect::Tell(connection, event) => {
+                if let Some(connection) = app.hub.connection(connection) {
+                    app.hub.tell(&connection, &event);
+                }
+            }
+            Effect::GoLive(connection, conversation) => {
+                if let Some(connection) = app.hub.connection(connection) {
+                    app.hub.go_live(&connection, &conversation);
+                }
+            }
+            Effect::Answer(conversation) => app.jobs.offer(Job::Answer(conversation)),
+            Effect::StopAnswer(conversation) => {
+                app.snapshots.stop(&conversation);
+            }
+            Effect::Empty(conversation) => app.hub.empty(&conversation),
+            Effect::Announce(conversation) => conversations::announce(app, conversation),
+        }
+    }
+}
+
+/// The connection that asks.
+fn connection_of(app: &App, caller: &Caller) -> Result<Arc<Connection>, Error> {
+    let connection = caller.connection.and_then(|id| app.hub.connection(id));
+    connection.ok_or(Error::Unauthenticated(tokens::FAILED))
+}

@@ -1,0 +1,230 @@
+//! The log as readers see it, and read marks. Whoever calls has checked access.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::{
+    Store,
+    entities::{conversation, message},
+    rows,
+    sql::statement,
+};
+use crate::domain::{
+    Timestamp,
+    command::ReadMark,
+    conversation::Kind,
+    error::Error,
+    event::LogEntry,
+    ids::{AnswerId, ClientMessageId, ConversationId, MessageId, UserId},
+    message::{Content, Message},
+    user::User,
+};
+
+/// How many ids one query takes.
+const IDS_PER_QUERY: usize = 500;
+
+/// A message that somebody wants to have stored.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who sends it.
+    pub sender: Arc<User>,
+    /// What it says.
+    pub content: Content,
+    /// The sender's own id for it, which makes posting idempotent.
+    pub client_message_id: Option<ClientMessageId>,
+    /// When it came.
+    pub at: Timestamp,
+    /// The id that it will have, unless it turns out to be a duplicate.
+    pub message_id: MessageId,
+}
+
+/// A stored message and what storing it has done.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    /// As stored, now or earlier.
+    pub message: Arc<Message>,
+    /// It had been stored before; nothing else has happened then.
+    pub duplicate: bool,
+    /// The AI answer that now waits for its turn.
+    pub answer: Option<AnswerId>,
+    /// The sender has taken the conversation over from the AI by writing.
+    pub handling_changed: bool,
+    /// The AI answers that will not be given because of that.
+    pub cancelled: Vec<AnswerId>,
+    /// The customer it belongs to.
+    pub owner: UserId,
+    /// Who is expected to answer.
+    pub kind: Kind,
+    /// The conversation had been resolved and is open again.
+    pub reopened: bool,
+}
+
+#[derive(FromQueryResult)]
+struct Counter {
+    id: String,
+    last_seq: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Mark {
+    up_to_seq: i64,
+}
+
+impl Store {
+    /// Up to `limit` messages behind `after`, in order.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn log_after(&self, id: &ConversationId, after: u64, limit: u64) -> Result<Vec<LogEntry>, Error> {
+        let page = log_of(id)
+            .filter(message::Column::Seq.gt(rows::column(after)))
+            .order_by_asc(message::Column::Seq)
+            .limit(limit)
+            .all(self.read())
+            .await?;
+        self.with_questions(page).await
+    }
+
+    /// The newest up to `limit` messages with a `seq` below `before` (or of all), in order.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn log_before(
+        &self,
+        id: &ConversationId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<LogEntry>, Error> {
+        let mut page = log_of(id)
+            .filter(message::Column::Seq.lt(before.map_or(i64::MAX, rows::column)))
+            .order_by_desc(message::Column::Seq)
+            .limit(limit)
+            .all(self.read())
+            .await?;
+        page.reverse();
+        self.with_questions(page).await
+    }
+
+    /// The newest `seq` of each of these conversations; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn last_seqs(&self, ids: &[ConversationId]) -> Result<HashMap<ConversationId, u64>, Error> {
+        let mut newest = HashMap::with_capacity(ids.len());
+        for some in ids.chunks(IDS_PER_QUERY) {
+            let counters = conversation::Entity::find()
+                .select_only()
+                .columns([conversation::Column::Id, conversation::Column::LastSeq])
+                .filter(conversation::Column::Id.is_in(some.iter().map(ConversationId::as_str)))
+                .into_model::<Counter>()
+                .all(self.read())
+                .await?;
+            newest.extend(
+                counters
+                    .into_iter()
+                    .map(|row| (ConversationId::trusted(&row.id), row.last_seq.unsigned_abs())),
+            );
+        }
+        Ok(newest)
+    }
+
+    /// Moves a person's read mark forward and says where it is now; none when it did not move. It never goes beyond
+    /// the newest message, and ids of other conversations count for nothing.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn mark_read(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        mark: &ReadMark,
+        at: Timestamp,
+    ) -> Result<Option<u64>, Error> {
+        let up_to = match mark {
+            ReadMark::UpTo(seq) => *seq,
+            ReadMark::Messages(ids) => self.newest_among(id, ids).await?,
+        };
+        if up_to == 0 {
+            return Ok(None);
+        }
+        let up_to = rows::column(up_to);
+        let write = self.write();
+        let text = "INSERT INTO read_marks (conversation_id, user_id, up_to_seq, updated_at) \
+                    SELECT id, ?, CASE WHEN last_seq < ? THEN last_seq ELSE ? END, ? \
+                    FROM conversations WHERE id = ? AND last_seq > 0 \
+                    ON CONFLICT (conversation_id, user_id) DO UPDATE \
+                    SET up_to_seq = excluded.up_to_seq, updated_at = excluded.updated_at \
+                    WHERE read_marks.up_to_seq < excluded.up_to_seq RETURNING up_to_seq";
+        let values = vec![
+            user.as_str().into(),
+            up_to.into(),
+            up_to.into(),
+            at.timestamp_millis().into(),
+            id.as_str().into(),
+        ];
+        let moved = Mark::find_by_statement(statement(write.get_database_backend(), text, values))
+            .one(write)
+            .await?;
+        Ok(moved.map(|mark| mark.up_to_seq.unsigned_abs()))
+    }
+
+    /// The greatest `seq` among these messages of the conversation; 0 when none of them is in it.
+    async fn newest_among(&self, id: &ConversationId, ids: &[MessageId]) -> Result<u64, Error> {
+        let mut newest = 0;
+        for some in ids.chunks(IDS_PER_QUERY) {
+            let greatest: Option<Option<i64>> = log_of(id)
+                .select_only()
+                .column_as(message::Column::Seq.max(), "newest")
+                .filter(message::Column::Id.is_in(some.iter().map(MessageId::as_str)))
+                .into_tuple()
+                .one(self.read())
+                .await?;
+            newest = newest.max(greatest.flatten().unwrap_or_default().unsigned_abs());
+        }
+        Ok(newest)
+    }
+
+    /// Puts the question beside each answer; those outside of the page are loaded with one query.
+    async fn with_questions(&self, page: Vec<message::Model>) -> Result<Vec<LogEntry>, Error> {
+        let mut known: HashMap<MessageId, Arc<Message>> = HashMap::with_capacity(page.len());
+        let mut messages = Vec::with_capacity(page.len());
+        for row in page {
+            let message = Arc::new(rows::message(row)?);
+            known.insert(message.id.clone(), Arc::clone(&message));
+            messages.push(message);
+        }
+        let missing: HashSet<&str> = messages
+            .iter()
+            .filter_map(|message| message.in_reply_to.as_ref())
+            .filter(|question| !known.contains_key(*question))
+            .map(MessageId::as_str)
+            .collect();
+        if !missing.is_empty() {
+            let questions = message::Entity::find()
+                .filter(message::Column::Id.is_in(missing))
+                .all(self.read())
+                .await?;
+            for row in questions {
+                let question = Arc::new(rows::message(row)?);
+                known.insert(question.id.clone(), question);
+            }
+        }
+        Ok(messages
+            .into_iter()
+            .map(|message| LogEntry {
+                question: message.in_reply_to.as_ref().and_then(|id| known.get(id).cloned()),
+                message,
+            })
+            .collect())
+    }
+}
+
+fn log_of(id: &ConversationId) -> Select<message::Entity> {
+    message::Entity::find().filter(message::Column::ConversationId.eq(id.as_str()))
+}

@@ -1,0 +1,4 @@
+//! How bytes move. Transports know no vocabulary: they carry what the dialects spell.
+
+pub mod handshake;
+pub mod socketio;

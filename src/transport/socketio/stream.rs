@@ -1,0 +1,224 @@
+//! Our own stream under socketioxide, so that a WebSocket's outgoing bytes all pass through its [`Outbox`].
+//!
+//! socketioxide keeps the Engine.IO handshake, heartbeats and parsing: what it writes goes into the queue as bytes.
+//! Events and acknowledgements go into the same queue as ready frames, but not before the client knows that it is
+//! connected. That moment shows in what socketioxide writes:
+//!
+//! * On a connection that begins as WebSocket it is the Socket.IO CONNECT answer, `40…`.
+//! * On one that is upgraded from polling it is a marker event: once the transport has changed, the marker is emitted
+//!   through socketioxide behind everything that was emitted before, and swallowed here when it comes by.
+//!
+//! tungstenite always writes whole frames at once, because this stream always takes a whole buffer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use super::{inbox::Inbox, session::Sessions};
+use crate::realtime::outbox::Outbox;
+
+/// The event that marks the change of transport; never seen by a client.
+pub(super) const MARKER: &str = "switchboard:upgraded";
+
+/// How the text of the marker's packet begins.
+const MARKER_TEXT: &[u8] = b"42[\"switchboard:upgraded\"";
+
+/// How the text of a CONNECT answer begins.
+const CONNECT_TEXT: &[u8] = b"40";
+
+/// A WebSocket's TCP stream.
+pub(super) struct EngineStream {
+    tcp: Arc<TcpStream>,
+    /// What the client sent together with its handshake.
+    early: Bytes,
+    outbox: Arc<Outbox>,
+    stage: Stage,
+    inbox: Option<Arc<Inbox>>,
+}
+
+/// How far the connection is on its way to taking ready frames.
+enum Stage {
+    /// Waits for the CONNECT answer.
+    Connecting,
+    /// Serves the handshake of a polling session's upgrade.
+    Upgrading { sessions: Arc<Sessions>, id: String },
+    /// The marker is on its way through socketioxide.
+    Marked { session: Arc<Outbox> },
+    /// Takes frames.
+    Open,
+}
+
+impl EngineStream {
+    /// A connection that begins as WebSocket, with the queue that its session will use.
+    pub(super) fn direct(tcp: Arc<TcpStream>, early: Bytes, outbox: Arc<Outbox>, inbox: Arc<Inbox>) -> Self {
+        outbox.attach(tcp.clone());
+        Self {
+            tcp,
+            early,
+            outbox,
+            stage: Stage::Connecting,
+            inbox: Some(inbox),
+        }
+    }
+
+    /// A connection that a polling session wants to change to. `handshake` is a queue for the meantime.
+    pub(super) fn upgrade(
+        tcp: Arc<TcpStream>,
+        early: Bytes,
+        handshake: Arc<Outbox>,
+        sessions: Arc<Sessions>,
+        id: String,
+    ) -> Self {
+        handshake.attach(tcp.clone());
+        Self {
+            tcp,
+            early,
+            outbox: handshake,
+            stage: Stage::Upgrading { sessions, id },
+            inbox: None,
+        }
+    }
+
+    /// Looks whether the polling session has changed over, and sends the marker when it has.
+    fn try_mark(&mut self) {
+        let Stage::Upgrading { sessions, id } = &self.stage else {
+            return;
+        };
+        let Some(session) = sessions.get(id).filter(|session| session.has_upgraded()) else {
+            return;
+        };
+        let outbox = session.outbox();
+        outbox.hold();
+        if session.emit_marker() {
+            self.inbox = Some(session.inbox());
+            self.stage = Stage::Marked { session: outbox };
+        }
+    }
+
+    /// Looks at one whole frame that socketioxide writes. False when it is not for the client.
+    fn inspect(&mut self, text: &[u8]) -> bool {
+        match &self.stage {
+            Stage::Marked { session } if text.starts_with(MARKER_TEXT) => {
+                let session = session.clone();
+                session.take_over(&self.outbox);
+                self.outbox = session;
+                self.stage = Stage::Open;
+                false
+            }
+            Stage::Upgrading { .. } | Stage::Marked { .. } | Stage::Connecting | Stage::Open => true,
+        }
+    }
+
+    /// Queues what socketioxide writes, frame by frame while there is something to look out for.
+    fn queue(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let (frame, text, rest) = match &self.stage {
+                Stage::Open => (bytes, &[][..], &[][..]),
+                _ => split_frame(bytes),
+            };
+            if self.inspect(text) {
+                let queued = self.outbox.push_bytes(Bytes::copy_from_slice(frame));
+                queued.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            }
+            // Right behind the CONNECT answer, and not before it.
+            if matches!(self.stage, Stage::Connecting) && text.starts_with(CONNECT_TEXT) {
+                self.stage = Stage::Open;
+                self.outbox.open();
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The first frame of an unmasked buffer, its payload, and what follows. A buffer that is cut in the middle of a frame
+/// counts as one frame without payload.
+fn split_frame(bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let parse = || {
+        let (header, length) = match *bytes.get(1)? & 0x7f {
+            126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+            127 => (
+                10,
+                usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?,
+            ),
+            short => (2, usize::from(short)),
+        };
+        let (frame, rest) = bytes.split_at_checked(header + length)?;
+        Some((frame, frame.get(header..)?, rest))
+    };
+    parse().unwrap_or((bytes, &[], &[]))
+}
+
+impl AsyncRead for EngineStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.try_mark();
+        if let Some(inbox) = &self.inbox {
+            // A client that sends faster than its requests are handled waits in its own socket.
+            ready!(inbox.poll_room(cx));
+        }
+        if !self.early.is_empty() {
+            let count = self.early.len().min(buffer.remaining());
+            buffer.put_slice(&self.early.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            match self.tcp.try_read(buffer.initialize_unfilled()) {
+                Ok(count) => {
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for EngineStream {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.queue(bytes).map(|()| bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for EngineStream {
+    fn drop(&mut self) {
+        self.outbox.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_apart() {
+        let mut bytes = vec![0x81, 2, b'4', b'0', 0x89, 0];
+        bytes.extend([0x81, 126, 0, 200]);
+        bytes.extend([b'x'; 200]);
+        let (first, text, rest) = split_frame(&bytes);
+        assert_eq!((first.len(), text), (4, &b"40"[..]));
+        let (second, text, rest) = split_frame(rest);
+        assert_eq!((second.len(), text.len()), (2, 0));
+        let (third, text, rest) = split_frame(rest);
+        assert_eq!((third.len(), text.len(), rest.len()), (204, 200, 0));
+        assert_eq!(split_frame(&[0x81, 5, b'a']), (&[0x81, 5, b'a'][..], &[][..], &[][..]));
+    }
+}

@@ -1,0 +1,135 @@
+// Accounts of people: sign-up, sign-in, sign-out, and what happens to connections when an account changes.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, afterEach, before, test } from "node:test";
+import {
+  connect,
+  dial,
+  expectAlive,
+  expectDisconnect,
+  expectEvent,
+  hangUp,
+  startServer,
+  switchboard,
+} from "./harness.mjs";
+
+let server;
+before(async () => {
+  server = await startServer();
+});
+afterEach(() => hangUp());
+after(() => server.stop());
+
+const refusal = (options) => expectEvent(dial(server.url, options), "client:connect_error");
+
+async function refused(status, code, method, path, options) {
+  const answer = await server.rest(method, path, options);
+  assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+  assert.equal(answer.body?.error?.code, code, answer.text);
+  assert.equal(typeof answer.body.error.message, "string");
+  return answer;
+}
+
+test("people sign up, sign in and sign out", async () => {
+  const email = `${randomUUID()}@example.org`;
+  const account = { email, password: "correct horse battery" };
+  const made = await server.rest("POST", "/v1/auth/sign-up", { body: { ...account, name: "Sina" } });
+  assert.ok([200, 201].includes(made.status), made.text);
+  server.keepSecret(made.body.token);
+  assert.equal(made.body.user.name, "Sina");
+  assert.equal(made.body.user.role, "customer");
+  assert.equal(made.text.includes(account.password), false);
+  await refused(409, "CONFLICT", "POST", "/v1/auth/sign-up", { body: { ...account, name: "Other" } });
+  for (const path of ["/v1/auth/sign-in", "/api/auth/login"]) {
+    const { token, user } = await server.ok("POST", path, { body: account });
+    server.keepSecret(token);
+    assert.equal(user.id, made.body.user.id);
+    const socket = await connect(server.url, { auth: { token } });
+    assert.equal((await expectEvent(socket, "authenticated")).userId, user.id);
+  }
+  const wrong = await refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
+    body: { ...account, password: "wrong" },
+  });
+  const nobody = await refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
+    body: { email: "nobody@example.org", password: "wrong" },
+  });
+  assert.equal(wrong.text, nobody.text, "nobody learns which accounts exist");
+  const upperCase = await server.rest("POST", "/v1/auth/sign-in", {
+    body: { ...account, email: ` ${email.toUpperCase()} ` },
+  });
+  assert.ok([200, 401, 400].includes(upperCase.status));
+  if (upperCase.body?.token) server.keepSecret(upperCase.body.token);
+  await server.ok("POST", "/v1/auth/sign-out", { as: made.body });
+  await refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", { as: made.body });
+});
+
+test("sign-up refuses what is no account", async () => {
+  for (const body of [
+    {},
+    { email: "x", password: "correct horse" },
+    { email: "a@example.org" },
+    { email: "a@example.org", password: "" },
+    [],
+    "nonsense",
+  ]) {
+    await refused(400, "INVALID", "POST", "/v1/auth/sign-up", { body });
+  }
+  const { status, body } = await server.rest("POST", "/v1/auth/sign-up", {
+    body: { email: `${randomUUID()}@example.org`, password: "correct horse battery", role: "admin" },
+  });
+  if (status < 300) {
+    server.keepSecret(body.token);
+    assert.equal(body.user.role, "customer", "nobody makes himself an admin");
+  }
+});
+
+test("signing out closes the connections of that token and makes it worthless", async () => {
+  const email = `${randomUUID()}@example.org`;
+  const password = "correct horse battery";
+  const account = await server.ok("POST", "/v1/auth/sign-up", { body: { email, password, name: "Sina" } });
+  server.keepSecret(account.token);
+  const second = await server.ok("POST", "/v1/auth/sign-in", { body: { email, password } });
+  server.keepSecret(second.token);
+  const [first, other] = [
+    await connect(server.url, { auth: { token: account.token } }),
+    await connect(server.url, { auth: { token: second.token } }),
+  ];
+  await server.ok("POST", "/v1/auth/sign-out", { as: account });
+  await expectDisconnect(first);
+  assert.equal(await refusal({ auth: { token: account.token } }), "Authentication failed");
+  assert.equal((await server.rest("GET", "/api/conversations", { as: account })).status, 401);
+  if (second.token !== account.token) await expectAlive(other);
+});
+
+test("a deleted user's connections are closed, and so are a demoted one's", async () => {
+  const made = async (role) => {
+    const email = `${randomUUID()}@example.org`;
+    const args = [
+      "user",
+      "create",
+      "--email",
+      email,
+      "--name",
+      "Nora",
+      "--role",
+      role,
+      "--password",
+      "correct horse battery",
+    ];
+    const { code, stderr } = await switchboard(args, server.env);
+    assert.equal(code, 0, stderr);
+    const account = await server.ok("POST", "/v1/auth/sign-in", { body: { email, password: "correct horse battery" } });
+    server.keepSecret(account.token);
+    return { email, token: account.token, socket: await connect(server.url, { auth: { token: account.token } }) };
+  };
+  const deleted = await made("customer");
+  const demoted = await made("admin");
+  assert.equal((await switchboard(["user", "delete", "--email", deleted.email], server.env)).code, 0);
+  assert.equal(
+    (await switchboard(["user", "role", "--email", demoted.email, "--role", "customer"], server.env)).code,
+    0,
+  );
+  await expectDisconnect(deleted.socket, 10_000);
+  await expectDisconnect(demoted.socket, 10_000);
+  assert.equal(await refusal({ auth: { token: deleted.token } }), "Authentication failed");
+});
