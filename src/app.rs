@@ -67,10 +67,7 @@ pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The system's clock.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks the system for the time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
 pub fn system_clock() -> Clock {
     Box::new(chrono::Utc::now)
 }
@@ -135,11 +132,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub fn check_open(&self) -> Result<(), Error> {
-        if self.is_draining() {
-            Err(Error::Unavailable("The server is restarting"))
-        } else {
-            Ok(())
-        }
+        if self.is_draining() { Err(Error::Unavailable("The server is restarting")) } else { Ok(()) }
     }
 }
 
@@ -152,9 +145,7 @@ pub async fn open_store(config: &Config, tasks: &Tasks) -> Result<Store, String>
         tracing::debug!(?error, "database");
         format!("DATABASE_URL: cannot {what} the database: {}", reason(&error))
     };
-    let store = Store::connect(&config.database_url)
-        .await
-        .map_err(|error| complain("open", error))?;
+    let store = Store::connect(&config.database_url).await.map_err(|error| complain("open", error))?;
     store.migrate().await.map_err(|error| complain("migrate", error))?;
     tasks.spawn(store.clone().writer());
     Ok(store)

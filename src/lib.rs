@@ -1,6 +1,6 @@
 //! Switchboard: one chat server for many kinds of clients.
 //!
-//! Imports go down only, a line a layer; `tests/it/tidy.rs` holds that.
+//! Imports go down only, a line a layer; `tests/tidy` holds that.
 //!
 //! | layer | module | what it is |
 //! |---|---|---|

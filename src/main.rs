@@ -83,11 +83,7 @@ async fn main() -> ExitCode {
 /// The whole command line. Every setting is also a flag, at any place.
 fn cli() -> Command {
     let settings = SETTINGS.iter().map(|setting| {
-        let default = if setting.default.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", setting.default)
-        };
+        let default = if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
         Arg::new(setting.name)
             .long(setting.name.to_ascii_lowercase().replace('_', "-"))
             .value_name(setting.name)
@@ -106,25 +102,20 @@ fn cli() -> Command {
         .about("Manage accounts")
         .subcommand_required(true)
         .subcommand(
-            Command::new("create")
-                .about("Create an account; without --password one is made and printed")
-                .args([
-                    required("email"),
-                    required("name"),
-                    role(),
-                    Arg::new("password").long("password"),
-                ]),
+            Command::new("create").about("Create an account; without --password one is made and printed").args([
+                required("email"),
+                required("name"),
+                role(),
+                Arg::new("password").long("password"),
+            ]),
         )
         .subcommand(Command::new("list").about("List accounts"))
-        .subcommand(Command::new("role").about("Change a role").args([
-            who(),
-            Arg::new("role").required(true).value_parser(["admin", "customer"]),
-        ]))
         .subcommand(
-            Command::new("delete")
-                .about("Delete an account; its connections end")
-                .arg(who()),
-        );
+            Command::new("role")
+                .about("Change a role")
+                .args([who(), Arg::new("role").required(true).value_parser(["admin", "customer"])]),
+        )
+        .subcommand(Command::new("delete").about("Delete an account; its connections end").arg(who()));
     let ttl = Arg::new("ttl").long("ttl").default_value("1h");
     Command::new("switchboard")
         .version(env!("CARGO_PKG_VERSION"))
@@ -134,11 +125,12 @@ fn cli() -> Command {
         .subcommand(Command::new("serve").about("Serve everything on one port"))
         .subcommand(Command::new("migrate").about("Bring the database up to date and exit"))
         .subcommand(user)
-        .subcommand(
-            Command::new("token")
-                .about("Print a JWT signed with the configured secret")
-                .args([required("sub"), required("name"), role(), ttl]),
-        )
+        .subcommand(Command::new("token").about("Print a JWT signed with the configured secret").args([
+            required("sub"),
+            required("name"),
+            role(),
+            ttl,
+        ]))
 }
 
 async fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -146,9 +138,7 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // Flags behind a nested subcommand are found in the innermost matches.
     let (nested, innermost) = inner.subcommand().unwrap_or(("", inner));
     let flag = |name: &str| innermost.get_one::<String>(name).cloned();
-    let flags = SETTINGS
-        .iter()
-        .filter_map(|setting| Some((setting.name.to_owned(), flag(setting.name)?)));
+    let flags = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), flag(setting.name)?)));
     let config = Config::load(&Source::new(flags.collect()), innermost.get_flag("demo")).map_err(Failure::Usage)?;
     telemetry::start(config.log_json);
     match (name, nested) {
@@ -174,9 +164,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if app.config.demo {
         prepare_demo(&app).await?;
     }
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::Other(error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
     println!("Switchboard is listening on http://{address}");
     if app.assistant.provider() == "offline" {
         println!("No AI is configured: set OPENAI_API_KEY or OPENAI_BASE_URL to have questions answered.");
@@ -253,27 +241,17 @@ async fn manage_users(config: Config, command: &str, matches: &ArgMatches) -> Re
         }
         "list" => {
             for user in app.store.users().await? {
-                println!(
-                    "{}\t{}\t{}\t{}",
-                    user.id,
-                    user.role.as_str(),
-                    user.email.unwrap_or_default(),
-                    user.name
-                );
+                println!("{}\t{}\t{}\t{}", user.id, user.role.as_str(), user.email.unwrap_or_default(), user.name);
             }
         }
         "role" => {
             let user = app.store.set_role(text("user"), Role::from_word(text("role"))).await?;
-            app.store
-                .audit(actor.as_str(), "set_role", user.id.as_str(), user.role.as_str(), now)
-                .await?;
+            app.store.audit(actor.as_str(), "set_role", user.id.as_str(), user.role.as_str(), now).await?;
             println!("{}\t{}", user.id, user.role.as_str());
         }
         _ => {
             let user = app.store.delete_user(text("user"), now).await?;
-            app.store
-                .audit(actor.as_str(), "delete_user", user.id.as_str(), "", now)
-                .await?;
+            app.store.audit(actor.as_str(), "delete_user", user.id.as_str(), "", now).await?;
             println!("{}\tdeleted", user.id);
         }
     }

@@ -25,9 +25,7 @@ pub fn start(json: Option<bool>) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| DEFAULT_FILTER.into());
     let quiet = QUIET.iter().filter_map(|directive| directive.parse().ok());
     let filter = quiet.fold(EnvFilter::new(wanted), EnvFilter::add_directive);
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json.unwrap_or_else(|| !std::io::stderr().is_terminal()) {
         lines.json().flatten_event(true).init();
     } else {

@@ -99,11 +99,7 @@ impl Tokens {
             Some(secret) => secret.clone(),
             None => kept_secret(&config.data_dir)?,
         };
-        let hs256 = Key {
-            id: None,
-            algorithm: Algorithm::HS256,
-            key: DecodingKey::from_secret(secret.as_bytes()),
-        };
+        let hs256 = Key { id: None, algorithm: Algorithm::HS256, key: DecodingKey::from_secret(secret.as_bytes()) };
         let mut keys = vec![hs256];
         if let Some(file) = &config.jwt_public_key_file {
             keys.push(public_key(file)?);
@@ -112,12 +108,7 @@ impl Tokens {
             keys.extend(jwks(file)?);
         }
         let signing = EncodingKey::from_secret(secret.as_bytes());
-        Ok(Self {
-            signing,
-            keys,
-            issuer: config.jwt_issuer.clone(),
-            audience: config.jwt_audience.clone(),
-        })
+        Ok(Self { signing, keys, issuer: config.jwt_issuer.clone(), audience: config.jwt_audience.clone() })
     }
 
     /// Signs a token for `user` that holds from `at` for `ttl`.
@@ -131,9 +122,7 @@ impl Tokens {
             email: user.email.as_deref(),
             role: user.role.as_str(),
             iat: at.timestamp(),
-            exp: at
-                .timestamp()
-                .saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
+            exp: at.timestamp().saturating_add(i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX)),
             jti: uuid::Uuid::new_v4().to_string(),
             iss: self.issuer.as_deref(),
             aud: self.audience.as_deref(),
@@ -151,11 +140,7 @@ impl Tokens {
         }
         let header = decode_header(token).map_err(|_| Error::Unauthenticated(FAILED))?;
         let mut reason = FAILED;
-        for key in self
-            .keys
-            .iter()
-            .filter(|key| key.algorithm == header.alg && key.may_be(header.kid.as_deref()))
-        {
+        for key in self.keys.iter().filter(|key| key.algorithm == header.alg && key.may_be(header.kid.as_deref())) {
             match decode::<Claims>(token, &key.key, &self.validation(key.algorithm)) {
                 Ok(data) => return accepted(&data.claims),
                 Err(error) if *error.kind() == ErrorKind::ExpiredSignature => reason = EXPIRED,
@@ -203,44 +188,28 @@ fn accepted(claims: &Claims) -> Result<Accepted, Error> {
         _ => None,
     };
     let named = [&claims.sub, &claims.user_id_camel, &claims.user_id, &claims.id];
-    let id = named
-        .into_iter()
-        .flatten()
-        .find_map(text)
-        .ok_or(Error::Unauthenticated(FAILED))?;
+    let id = named.into_iter().flatten().find_map(text).ok_or(Error::Unauthenticated(FAILED))?;
     let id = UserId::parse(&id).map_err(|_| Error::Unauthenticated(FAILED))?;
     let email = claims.email.as_ref().and_then(text);
     let name = [&claims.name, &claims.user_name].into_iter().flatten().find_map(text);
     let name = clean_name(name.or_else(|| email.clone()).as_deref().unwrap_or(id.as_str()));
     let role = Role::from_word(claims.role.as_ref().and_then(Value::as_str).unwrap_or_default());
     let expires_at = Timestamp::from_timestamp(claims.exp, 0).ok_or(Error::Unauthenticated(FAILED))?;
-    Ok(Accepted {
-        user: User { id, name, email, role },
-        expires_at,
-    })
+    Ok(Accepted { user: User { id, name, email, role }, expires_at })
 }
 
 /// Names go into every message, so they are short and have no control characters.
 #[must_use]
 pub fn clean_name(name: &str) -> String {
-    name.chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    name.chars().filter(|c| !c.is_control()).take(100).collect::<String>().trim().to_owned()
 }
 
 /// The secret of this installation, made at the first start and readable by its owner alone.
 fn kept_secret(data_dir: &Path) -> Result<String, String> {
     use base64::Engine as _;
     let file = data_dir.join("jwt-secret");
-    let complain = |error: std::io::Error| {
-        format!(
-            "DATA_DIR: cannot keep the generated secret in {}: {error}",
-            file.display()
-        )
-    };
+    let complain =
+        |error: std::io::Error| format!("DATA_DIR: cannot keep the generated secret in {}: {error}", file.display());
     fs::create_dir_all(data_dir).map_err(complain)?;
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -249,10 +218,7 @@ fn kept_secret(data_dir: &Path) -> Result<String, String> {
     match options.open(&file) {
         Ok(mut handle) => {
             let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 48]>());
-            handle
-                .write_all(secret.as_bytes())
-                .and_then(|()| handle.sync_all())
-                .map_err(complain)?;
+            handle.write_all(secret.as_bytes()).and_then(|()| handle.sync_all()).map_err(complain)?;
             Ok(secret)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -267,28 +233,20 @@ fn kept_secret(data_dir: &Path) -> Result<String, String> {
     }
 }
 
+/// Reads one kind of public key.
+type ReadPem = fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>;
+
 fn public_key(file: &Path) -> Result<Key, String> {
     let pem = fs::read(file).map_err(|error| format!("JWT_PUBLIC_KEY_FILE: {}: {error}", file.display()))?;
-    let kinds: [(Algorithm, fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>); 3] = [
+    let kinds: [(Algorithm, ReadPem); 3] = [
         (Algorithm::RS256, DecodingKey::from_rsa_pem),
         (Algorithm::ES256, DecodingKey::from_ec_pem),
         (Algorithm::EdDSA, DecodingKey::from_ed_pem),
     ];
     kinds
         .into_iter()
-        .find_map(|(algorithm, read)| {
-            read(&pem).ok().map(|key| Key {
-                id: None,
-                algorithm,
-                key,
-            })
-        })
-        .ok_or_else(|| {
-            format!(
-                "JWT_PUBLIC_KEY_FILE: {} holds no RSA, P-256 or Ed25519 public key",
-                file.display()
-            )
-        })
+        .find_map(|(algorithm, read)| read(&pem).ok().map(|key| Key { id: None, algorithm, key }))
+        .ok_or_else(|| format!("JWT_PUBLIC_KEY_FILE: {} holds no RSA, P-256 or Ed25519 public key", file.display()))
 }
 
 fn jwks(file: &Path) -> Result<Vec<Key>, String> {
@@ -305,15 +263,7 @@ fn jwks(file: &Path) -> Result<Vec<Key>, String> {
             _ => continue,
         };
         let key = DecodingKey::from_jwk(jwk).map_err(|error| complain(error.to_string()))?;
-        keys.push(Key {
-            id: jwk.common.key_id.clone(),
-            algorithm,
-            key,
-        });
+        keys.push(Key { id: jwk.common.key_id.clone(), algorithm, key });
     }
-    if keys.is_empty() {
-        Err(complain("no RSA, P-256 or Ed25519 key in it".into()))
-    } else {
-        Ok(keys)
-    }
+    if keys.is_empty() { Err(complain("no RSA, P-256 or Ed25519 key in it".into())) } else { Ok(keys) }
 }

@@ -14,9 +14,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(conversations()).await?;
-        manager
-            .create_index(index("conversations", &["owner_id", "updated_at"]))
-            .await?;
+        manager.create_index(index("conversations", &["owner_id", "updated_at"])).await?;
         manager.create_index(index("conversations", &["updated_at"])).await?;
         manager.create_table(participants()).await?;
         manager.create_index(index("participants", &["user_id"])).await?;

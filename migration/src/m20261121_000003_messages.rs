@@ -14,13 +14,8 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(messages()).await?;
-        let one_per_number = Index::create()
-            .name("ux_messages_seq")
-            .table("messages")
-            .col("conversation_id")
-            .col("seq")
-            .unique()
-            .take();
+        let one_per_number =
+            Index::create().name("ux_messages_seq").table("messages").col("conversation_id").col("seq").unique().take();
         manager.create_index(one_per_number).await?;
         let one_per_client_id = Index::create()
             .name("ux_messages_client_message_id")

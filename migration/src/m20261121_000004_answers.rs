@@ -14,12 +14,8 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(answers()).await?;
-        manager
-            .create_index(index("answers", &["conversation_id", "status"]))
-            .await?;
-        manager
-            .create_index(index("answers", &["status", "lease_until"]))
-            .await?;
+        manager.create_index(index("answers", &["conversation_id", "status"])).await?;
+        manager.create_index(index("answers", &["status", "lease_until"])).await?;
         // Two workers that claim at the same moment: the database lets one of them through.
         let one_running = Index::create()
             .name("ux_answers_running")

@@ -51,10 +51,9 @@ impl Chunk {
     pub(super) fn text(&self) -> String {
         match self.words().map(|words| &words.content) {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(parts)) => parts
-                .iter()
-                .filter_map(|part| part.get("text").and_then(Value::as_str))
-                .collect(),
+            Some(Value::Array(parts)) => {
+                parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
+            }
             _ => String::new(),
         }
     }
@@ -63,9 +62,7 @@ impl Chunk {
     pub(super) fn is_alive(&self) -> bool {
         let said = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
         !self.text().is_empty()
-            || self
-                .words()
-                .is_some_and(|words| said(&words.reasoning_content) || said(&words.reasoning))
+            || self.words().is_some_and(|words| said(&words.reasoning_content) || said(&words.reasoning))
     }
 
     /// Why the answer ended, once it has; an unknown word (`eos`, `tool_calls` …) is an ordinary end.

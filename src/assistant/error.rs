@@ -41,10 +41,6 @@ impl AssistantError {
             Kind::Broken => "The assistant's answer was interrupted.",
             Kind::TimedOut => "The assistant took too long to answer.",
         };
-        Self {
-            kind,
-            message,
-            cause: cause.into(),
-        }
+        Self { kind, message, cause: cause.into() }
     }
 }

@@ -20,12 +20,7 @@ pub(super) fn guard<S>(body: S) -> impl Stream<Item = io::Result<Bytes>> + Send
 where
     S: Stream<Item = reqwest::Result<Bytes>> + Send + Unpin,
 {
-    let guard = Guard {
-        body,
-        line: Vec::new(),
-        seen: 0,
-        ended: false,
-    };
+    let guard = Guard { body, line: Vec::new(), seen: 0, ended: false };
     stream::unfold(guard, |mut guard| async move {
         let item = guard.next().await?;
         Some((item, guard))

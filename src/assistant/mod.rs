@@ -141,11 +141,7 @@ impl Assistant {
     /// # Errors
     /// One readable line when the settings cannot work.
     pub fn from_settings(settings: &Settings) -> Result<Self, String> {
-        if settings.wants_openai()? {
-            OpenAi::new(settings).map(Self::OpenAi)
-        } else {
-            Ok(Self::Offline(Offline))
-        }
+        if settings.wants_openai()? { OpenAi::new(settings).map(Self::OpenAi) } else { Ok(Self::Offline(Offline)) }
     }
 
     /// The provider's name for health and metadata: `openai` or `offline`.

@@ -36,11 +36,7 @@ impl OpenAi {
             .build()
             .map_err(|error| format!("the HTTP client for the AI cannot be made: {error}"))?;
         let upstream = |target| Arc::new(Upstream::new(target, http.clone(), settings.max_output_tokens));
-        Ok(Self {
-            primary: upstream(primary),
-            fallback: fallback.map(upstream),
-            total_timeout: settings.total_timeout,
-        })
+        Ok(Self { primary: upstream(primary), fallback: fallback.map(upstream), total_timeout: settings.total_timeout })
     }
 
     pub(super) fn model(&self) -> &str {
@@ -137,10 +133,6 @@ impl Run {
 
     fn patience(&self) -> Instant {
         let begun = self.spoken || self.answer.as_ref().is_some_and(Answer::is_alive);
-        if begun || self.fallback.is_none() {
-            self.deadline
-        } else {
-            self.half_time
-        }
+        if begun || self.fallback.is_none() { self.deadline } else { self.half_time }
     }
 }

@@ -81,11 +81,7 @@ impl OpenFailure {
     /// How long to wait before attempt number `next` (2, 3 …); `None` when it would be in vain.
     fn pause(&self, next: u32) -> Option<Duration> {
         match self {
-            Self::Status {
-                status,
-                fault,
-                retry_after,
-            } => {
+            Self::Status { status, fault, retry_after } => {
                 let passing = matches!(status, 408 | 409 | 429 | 500..=599) && *status != 501;
                 let asked = retry_after.map(|asked| asked.min(LONGEST_RETRY_AFTER));
                 (passing && fault.code != "insufficient_quota").then(|| asked.unwrap_or_else(|| jitter(next)))
@@ -207,10 +203,7 @@ pub(super) fn code(error: &Value) -> String {
         Some(Value::Number(code)) => code.to_string(),
         _ => error.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
     };
-    let is_word = code.len() <= 64
-        && code
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let is_word = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if is_word { code } else { String::new() }
 }
 

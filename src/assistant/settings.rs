@@ -35,9 +35,7 @@ pub struct Endpoint {
 impl fmt::Debug for Endpoint {
     /// Without the key, and without the address, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint")
-            .field("model", &self.model)
-            .finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("model", &self.model).finish_non_exhaustive()
     }
 }
 
@@ -66,10 +64,10 @@ impl Settings {
             Provider::Offline => Ok(false),
             Provider::Auto => Ok(self.primary.is_set()),
             Provider::OpenAi if self.primary.is_set() => Ok(true),
-            Provider::OpenAi => Err(
-                "AI_PROVIDER=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL for another OpenAI-compatible server"
-                    .to_owned(),
-            ),
+            Provider::OpenAi => {
+                Err("AI_PROVIDER=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL for another OpenAI-compatible server"
+                    .to_owned())
+            }
         }
     }
 
@@ -111,18 +109,12 @@ impl Endpoint {
     fn target(&self, prefix: &str) -> Result<Target, String> {
         let base_url = filled(self.base_url.as_deref()).unwrap_or(OPENAI_API_BASE);
         let base_url = base_url.trim_end_matches('/');
-        let url = Url::parse(base_url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let Some(host) = url.as_ref().and_then(Url::host_str) else {
-            return Err(format!(
-                "{prefix}_BASE_URL must be an address such as http://localhost:11434/v1"
-            ));
+            return Err(format!("{prefix}_BASE_URL must be an address such as http://localhost:11434/v1"));
         };
-        let authorization = filled(self.api_key.as_deref())
-            .map(bearer)
-            .transpose()
-            .map_err(|why| format!("{prefix}_API_KEY {why}"))?;
+        let authorization =
+            filled(self.api_key.as_deref()).map(bearer).transpose().map_err(|why| format!("{prefix}_API_KEY {why}"))?;
         Ok(Target {
             base_url: base_url.to_owned(),
             authorization,

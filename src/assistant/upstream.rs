@@ -46,15 +46,9 @@ impl Upstream {
     pub(super) fn new(target: Target, http: reqwest::Client, max_output_tokens: u32) -> Self {
         // Everything is set, so that nothing comes from the environment behind the operator's back. The
         // configuration would send a key even where there is none; the opener puts in the right header.
-        let config = OpenAIConfig::default()
-            .with_api_base(target.base_url)
-            .with_api_key("")
-            .with_org_id("")
-            .with_project_id("");
-        let opener = Arc::new(Opener {
-            http,
-            authorization: target.authorization,
-        });
+        let config =
+            OpenAIConfig::default().with_api_base(target.base_url).with_api_key("").with_org_id("").with_project_id("");
+        let opener = Arc::new(Opener { http, authorization: target.authorization });
         let service = tower::service_fn(move |requests: HttpRequestFactory| {
             let opener = Arc::clone(&opener);
             async move { opener.open(requests).await }
@@ -95,10 +89,8 @@ impl Upstream {
     }
 
     async fn ask(&self, prompt: &Prompt, newer: bool) -> Result<StreamResponse<Chunk>, OpenAIError> {
-        let messages: Vec<Value> = prompt
-            .shown()
-            .map(|(role, content)| json!({ "role": role.as_str(), "content": content }))
-            .collect();
+        let messages: Vec<Value> =
+            prompt.shown().map(|(role, content)| json!({ "role": role.as_str(), "content": content })).collect();
         let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
         let request = json!({
             "model": self.model,
@@ -114,10 +106,7 @@ impl Upstream {
         match open_failure(error) {
             Some(failure) => failure.for_outside(&self.host),
             // Not the error's own words: they may hold what the server sent.
-            None => AssistantError::new(
-                Kind::Unavailable,
-                format!("{}: the request could not be sent", self.host),
-            ),
+            None => AssistantError::new(Kind::Unavailable, format!("{}: the request could not be sent", self.host)),
         }
     }
 }
@@ -170,10 +159,7 @@ impl Answer {
             }
         }
         self.await_usage().await;
-        Ok(Delta::Done {
-            usage: self.usage(),
-            finish: self.ending.unwrap_or(Finish::Stop),
-        })
+        Ok(Delta::Done { usage: self.usage(), finish: self.ending.unwrap_or(Finish::Stop) })
     }
 
     async fn chunk(&mut self) -> Result<Chunk, AssistantError> {

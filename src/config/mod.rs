@@ -130,14 +130,10 @@ impl Network {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(width), |prefix| {
-            prefix.parse().ok().filter(|prefix| *prefix <= width)
-        })?;
+        let prefix = prefix.map_or(Some(width), |prefix| prefix.parse().ok().filter(|prefix| *prefix <= width))?;
         Some(Self { address, prefix })
     }
 }
@@ -190,21 +186,13 @@ impl Config {
 
     fn check(self, source: &Source) -> Result<Self, String> {
         let weak_is_fine = source.switch("ALLOW_WEAK_SECRET")?.unwrap_or(false);
-        if self
-            .jwt_secret
-            .as_ref()
-            .is_some_and(|secret| secret.len() < SECRET_BYTES_MIN)
-            && !weak_is_fine
-        {
+        if self.jwt_secret.as_ref().is_some_and(|secret| secret.len() < SECRET_BYTES_MIN) && !weak_is_fine {
             return Err(format!(
                 "JWT_SECRET: shorter than {SECRET_BYTES_MIN} bytes; choose a longer one, or set ALLOW_WEAK_SECRET=1 for tests"
             ));
         }
         let url = &self.database_url;
-        if !["sqlite:", "postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme))
-        {
+        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL: expected sqlite:… or postgres://…".into());
         }
         if self.redis_url.is_some() {
@@ -238,12 +226,7 @@ fn endpoint(source: &Source, base_url: &str, api_key: &str, model: &str) -> AiEn
 }
 
 fn ai_fallback(source: &Source) -> Result<Option<AiEndpoint>, String> {
-    let fallback = endpoint(
-        source,
-        "AI_FALLBACK_BASE_URL",
-        "AI_FALLBACK_API_KEY",
-        "AI_FALLBACK_MODEL",
-    );
+    let fallback = endpoint(source, "AI_FALLBACK_BASE_URL", "AI_FALLBACK_API_KEY", "AI_FALLBACK_MODEL");
     let is_set = fallback.base_url.is_some() || fallback.api_key.is_some();
     if !is_set && source.optional("AI_FALLBACK_MODEL").is_some() {
         return Err("AI_FALLBACK_MODEL: set AI_FALLBACK_BASE_URL or AI_FALLBACK_API_KEY too".into());
@@ -256,26 +239,15 @@ fn origins(list: Option<String>) -> Result<Origins, String> {
     if list.trim() == "*" {
         return Ok(Origins::Any);
     }
-    let origins: Vec<_> = list
-        .split(',')
-        .map(|o| o.trim().trim_end_matches('/').to_ascii_lowercase())
-        .collect();
-    match origins
-        .iter()
-        .find(|origin| !(origin.starts_with("http://") || origin.starts_with("https://")))
-    {
-        Some(bad) => Err(format!(
-            "CORS_ORIGIN, WIDGET_ORIGINS: '{bad}' is not an origin such as https://example.org"
-        )),
+    let origins: Vec<_> = list.split(',').map(|o| o.trim().trim_end_matches('/').to_ascii_lowercase()).collect();
+    match origins.iter().find(|origin| !(origin.starts_with("http://") || origin.starts_with("https://"))) {
+        Some(bad) => Err(format!("CORS_ORIGIN, WIDGET_ORIGINS: '{bad}' is not an origin such as https://example.org")),
         None => Ok(Origins::List(origins)),
     }
 }
 
 fn networks(list: &str) -> Result<Vec<Network>, String> {
-    let words = list
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty() && *word != "none");
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty() && *word != "none");
     words
         .map(|word| {
             Network::parse(word).ok_or_else(|| format!("TRUSTED_PROXIES: '{word}' is not an address or CIDR block"))
@@ -301,11 +273,7 @@ mod tests {
         let ten = Network::parse("10.0.0.0/8").unwrap();
         assert!(ten.contains("10.9.8.7".parse().unwrap()));
         assert!(!ten.contains("11.0.0.1".parse().unwrap()) && !ten.contains("::1".parse().unwrap()));
-        assert!(
-            Network::parse("0.0.0.0/0")
-                .unwrap()
-                .contains("8.8.8.8".parse().unwrap())
-        );
+        assert!(Network::parse("0.0.0.0/0").unwrap().contains("8.8.8.8".parse().unwrap()));
         assert!(Network::parse("::1").unwrap().contains("::1".parse().unwrap()));
         assert_eq!(Network::parse("10.0.0.0/33"), None);
     }
@@ -313,12 +281,9 @@ mod tests {
     #[test]
     fn bad_values_name_their_variable() {
         let load = |name: &str, value: &str| Config::load(&Source::fixed(&[(name, value)]), false).err().unwrap();
-        for (name, value) in [
-            ("PORT", "x"),
-            ("AI_TIMEOUT", "soon"),
-            ("JWT_SECRET", "short"),
-            ("CORS_ORIGIN", "example.org"),
-        ] {
+        for (name, value) in
+            [("PORT", "x"), ("AI_TIMEOUT", "soon"), ("JWT_SECRET", "short"), ("CORS_ORIGIN", "example.org")]
+        {
             assert!(load(name, value).contains(name), "{name}");
         }
         assert!(Config::load(&Source::fixed(&[]), false).is_ok());

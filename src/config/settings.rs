@@ -15,12 +15,7 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting {
-        name,
-        aliases: &[],
-        default,
-        help,
-    }
+    Setting { name, aliases: &[], default, help }
 }
 
 const fn renamed(
@@ -29,29 +24,15 @@ const fn renamed(
     default: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting {
-        name,
-        aliases,
-        default,
-        help,
-    }
+    Setting { name, aliases, default, help }
 }
 
 /// Every setting there is.
 pub const SETTINGS: &[Setting] = &[
     setting("HOST", "127.0.0.1", "Address to listen on"),
     setting("PORT", "3000", "Port to listen on; 0 lets the system choose"),
-    setting(
-        "DATA_DIR",
-        "./data",
-        "Folder of the embedded database and the generated secret",
-    ),
-    renamed(
-        "DATABASE_URL",
-        &["DB_DSN"],
-        "",
-        "sqlite:… or postgres://…; default: an SQLite file in DATA_DIR",
-    ),
+    setting("DATA_DIR", "./data", "Folder of the embedded database and the generated secret"),
+    renamed("DATABASE_URL", &["DB_DSN"], "", "sqlite:… or postgres://…; default: an SQLite file in DATA_DIR"),
     setting("REDIS_URL", "", "Redis for several replicas"),
     renamed(
         "JWT_SECRET",
@@ -60,26 +41,13 @@ pub const SETTINGS: &[Setting] = &[
         "HS256 secret, 32 bytes or more; default: generated, kept in DATA_DIR",
     ),
     setting("ALLOW_WEAK_SECRET", "", "1 accepts a shorter JWT_SECRET"),
-    setting(
-        "JWT_PUBLIC_KEY_FILE",
-        "",
-        "PEM public key whose RS256, ES256 or EdDSA tokens are accepted too",
-    ),
+    setting("JWT_PUBLIC_KEY_FILE", "", "PEM public key whose RS256, ES256 or EdDSA tokens are accepted too"),
     setting("JWT_JWKS_FILE", "", "JWKS whose keys' tokens are accepted too"),
     setting("JWT_ISSUER", "", "Required `iss` of tokens"),
     setting("JWT_AUDIENCE", "", "Required `aud` of tokens"),
     setting("AUTH_COOKIE", "lykke_auth", "Cookie that carries a JWT"),
-    renamed(
-        "CORS_ORIGIN",
-        &["WEBSOCKET_CORS_ORIGIN"],
-        "",
-        "Browser origins that may call, separated by commas, or *",
-    ),
-    setting(
-        "WIDGET_ORIGINS",
-        "",
-        "Browser origins that may frame the widget; default: CORS_ORIGIN",
-    ),
+    renamed("CORS_ORIGIN", &["WEBSOCKET_CORS_ORIGIN"], "", "Browser origins that may call, separated by commas, or *"),
+    setting("WIDGET_ORIGINS", "", "Browser origins that may frame the widget; default: CORS_ORIGIN"),
     setting("AI_PROVIDER", "auto", "auto, openai or offline"),
     setting("OPENAI_API_KEY", "", "Key of the OpenAI-compatible server"),
     setting("OPENAI_BASE_URL", "", "Address of the OpenAI-compatible server"),
@@ -90,40 +58,20 @@ pub const SETTINGS: &[Setting] = &[
     setting("AI_CONCURRENCY", "64", "Answers generated at the same time"),
     setting("AI_MAX_OUTPUT_TOKENS", "1024", "Longest answer in tokens"),
     setting("AI_TIMEOUT", "120s", "Longest time for one answer, retries included"),
-    setting(
-        "CHUNK_WINDOW",
-        "40ms",
-        "How long text is gathered for one message:chunk",
-    ),
+    setting("CHUNK_WINDOW", "40ms", "How long text is gathered for one message:chunk"),
     setting("MAX_CONNECTIONS", "10000", "Connections at the same time"),
-    setting(
-        "MAX_CONNECTIONS_PER_USER",
-        "50",
-        "Connections of one user at the same time",
-    ),
+    setting("MAX_CONNECTIONS_PER_USER", "50", "Connections of one user at the same time"),
     setting(
         "AUTO_CREATE_CONVERSATIONS",
         "",
         "1: joining or sending to an unknown id creates it; default 0, with --demo 1",
     ),
-    setting(
-        "MESSAGE_RATE_LIMIT",
-        "100",
-        "Messages, and typing events, of one user per minute",
-    ),
+    setting("MESSAGE_RATE_LIMIT", "100", "Messages, and typing events, of one user per minute"),
     setting("AUTH_TIMEOUT", "10s", "Time for a connection to say who it is"),
     setting("PING_INTERVAL", "25s", "Time between pings"),
     setting("SHUTDOWN_TIMEOUT", "30s", "Time for an orderly end"),
-    setting(
-        "TRUSTED_PROXIES",
-        "none",
-        "Proxies (CIDR, separated by commas) whose X-Forwarded-For counts",
-    ),
-    setting(
-        "LOG_FORMAT",
-        "",
-        "pretty or json; default: pretty on a terminal, else json",
-    ),
+    setting("TRUSTED_PROXIES", "none", "Proxies (CIDR, separated by commas) whose X-Forwarded-For counts"),
+    setting("LOG_FORMAT", "", "pretty or json; default: pretty on a terminal, else json"),
 ];
 
 /// Where values come from: flags first, then variables, then their aliases, then defaults. Blank means not set.
@@ -137,48 +85,29 @@ impl Source {
     /// Flags by variable name, over the process environment.
     #[must_use]
     pub fn new(flags: HashMap<String, String>) -> Self {
-        Self {
-            flags,
-            environment: std::env::vars().collect(),
-        }
+        Self { flags, environment: std::env::vars().collect() }
     }
 
     /// Only these values; for tests.
     #[must_use]
     pub fn fixed(values: &[(&str, &str)]) -> Self {
-        let flags = values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Self {
-            flags,
-            environment: HashMap::new(),
-        }
+        let flags = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { flags, environment: HashMap::new() }
     }
 
     /// The value, when one is set.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<String> {
-        let aliases = SETTINGS
-            .iter()
-            .find(|setting| setting.name == name)
-            .map_or(&[][..], |setting| setting.aliases);
-        let variables = std::iter::once(&name)
-            .chain(aliases)
-            .map(|name| self.environment.get(*name));
+        let aliases = SETTINGS.iter().find(|setting| setting.name == name).map_or(&[][..], |setting| setting.aliases);
+        let variables = std::iter::once(&name).chain(aliases).map(|name| self.environment.get(*name));
         let mut candidates = std::iter::once(self.flags.get(name)).chain(variables).flatten();
-        candidates
-            .find(|value| !value.trim().is_empty())
-            .map(|value| value.trim().to_owned())
+        candidates.find(|value| !value.trim().is_empty()).map(|value| value.trim().to_owned())
     }
 
     /// The value or its default.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
-        let default = SETTINGS
-            .iter()
-            .find(|setting| setting.name == name)
-            .map_or("", |setting| setting.default);
+        let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
@@ -188,25 +117,20 @@ impl Source {
     /// A line that names the variable and says what was `expected`.
     pub fn parse<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, String> {
         let text = self.text(name);
-        text.parse()
-            .map_err(|_| format!("{name}: expected {expected}, got '{text}'"))
+        text.parse().map_err(|_| format!("{name}: expected {expected}, got '{text}'"))
     }
 
     /// A number that is not below `least`.
     ///
     /// # Errors
     /// A line that names the variable.
-    pub fn parse_at_least<T: FromStr + PartialOrd + std::fmt::Display>(
+    pub fn parse_at_least<T: FromStr + PartialOrd + Copy + std::fmt::Display>(
         &self,
         name: &str,
         least: T,
     ) -> Result<T, String> {
         let number: T = self.parse(name, "a whole number")?;
-        if number < least {
-            Err(format!("{name}: expected {least} or more, got '{number}'"))
-        } else {
-            Ok(number)
-        }
+        if number < least { Err(format!("{name}: expected {least} or more, got '{number}'")) } else { Ok(number) }
     }
 
     /// A duration such as `120s`, `40ms`, `5m`, `1h`; a bare number means seconds.

@@ -58,11 +58,7 @@ impl Frame {
         buffer.push(b']');
         let start = write_header(&mut buffer);
         let whole = Bytes::from(buffer);
-        Self {
-            kind,
-            wire: whole.slice(start..),
-            json: whole.slice(json_start..json_end),
-        }
+        Self { kind, wire: whole.slice(start..), json: whole.slice(json_start..json_end) }
     }
 
     /// The bytes for a WebSocket.
@@ -133,10 +129,7 @@ mod tests {
 
     #[test]
     fn the_json_of_a_frame_is_its_body() {
-        assert_eq!(
-            Frame::event("e", &serde_json::json!({"a": 1})).json().unwrap().get(),
-            r#"{"a":1}"#
-        );
+        assert_eq!(Frame::event("e", &serde_json::json!({"a": 1})).json().unwrap().get(), r#"{"a":1}"#);
         let ack = Frame::ack(7, &true);
         assert_eq!(&ack.wire()[2..], b"437[true]");
         assert_eq!(ack.json().unwrap().get(), "true");

@@ -59,16 +59,12 @@ pub struct Said {
 }
 
 /// To add a protocol: write its folder, declare it above, list it here and give it a bit in [`Speaks`].
-static DIALECTS: &[(Speaks, &dyn Dialect)] = &[
-    (Speaks::SUPPORT_DESK, &support_desk::SupportDesk),
-    (Speaks::AI_CHAT, &ai_chat::AiChat),
-];
+static DIALECTS: &[(Speaks, &dyn Dialect)] =
+    &[(Speaks::SUPPORT_DESK, &support_desk::SupportDesk), (Speaks::AI_CHAT, &ai_chat::AiChat)];
 
 /// The Socket.IO vocabularies, in the order in which a word is looked up.
-pub static VOCABULARIES: &[(Speaks, &dyn Vocabulary)] = &[
-    (Speaks::SUPPORT_DESK, &support_desk::SupportDesk),
-    (Speaks::AI_CHAT, &ai_chat::AiChat),
-];
+pub static VOCABULARIES: &[(Speaks, &dyn Vocabulary)] =
+    &[(Speaks::SUPPORT_DESK, &support_desk::SupportDesk), (Speaks::AI_CHAT, &ai_chat::AiChat)];
 
 /// The set of dialects that a connection is told events in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,10 +128,7 @@ mod tests {
     fn a_word_that_two_vocabularies_share_is_told_once() {
         let failed = Event::AnswerFailed {
             conversation: ConversationId::trusted("c"),
-            failure: Failure {
-                code: "AI_UNAVAILABLE".into(),
-                message: "no".into(),
-            },
+            failure: Failure { code: "AI_UNAVAILABLE".into(), message: "no".into() },
         };
         let both = Speaks::SUPPORT_DESK.and(Speaks::AI_CHAT);
         assert_eq!(encode(both, &failed, Reader::default()).len(), 1);

@@ -44,68 +44,31 @@ pub fn decode(packet: &str) -> Heard {
         Ok(args) => args,
         Err(error) => return unreadable(packet, fallback, &error),
     };
-    let Some(event) = args
-        .first()
-        .and_then(|name| serde_json::from_str::<String>(name.get()).ok())
-    else {
+    let Some(event) = args.first().and_then(|name| serde_json::from_str::<String>(name.get()).ok()) else {
         let command = Err(Error::invalid("the event has no name"));
-        return Heard {
-            event: String::new(),
-            command,
-            conversation: None,
-            vocabulary: fallback,
-            tells: None,
-        };
+        return Heard { event: String::new(), command, conversation: None, vocabulary: fallback, tells: None };
     };
     let rest = args.get(1..).unwrap_or_default();
     if packet.len() > EVENT_BYTES_MAX {
         let command = Err(Error::TooLarge("the event is larger than 64 KiB".into()));
-        return Heard {
-            event,
-            command,
-            conversation: None,
-            vocabulary: fallback,
-            tells: None,
-        };
+        return Heard { event, command, conversation: None, vocabulary: fallback, tells: None };
     }
     for (speaks, vocabulary) in VOCABULARIES {
         if let Some(command) = vocabulary.decode(&event, rest) {
             let tells = vocabulary.is_telling(&event).then_some(*speaks);
-            return Heard {
-                event,
-                command,
-                conversation: None,
-                vocabulary: *vocabulary,
-                tells,
-            };
+            return Heard { event, command, conversation: None, vocabulary: *vocabulary, tells };
         }
     }
     let command = shared(&event, rest).unwrap_or_else(|| Err(Error::UnknownEvent(shorten(&event))));
-    Heard {
-        event,
-        command,
-        conversation: None,
-        vocabulary: fallback,
-        tells: None,
-    }
+    Heard { event, command, conversation: None, vocabulary: fallback, tells: None }
 }
 
 /// An event whose JSON cannot be represented (too deep, a lone surrogate) still deserves its name in the report.
 fn unreadable(packet: &str, vocabulary: &'static dyn Vocabulary, error: &serde_json::Error) -> Heard {
-    let name = packet
-        .trim_start_matches('[')
-        .trim_start()
-        .strip_prefix('"')
-        .and_then(|rest| rest.split('"').next());
+    let name = packet.trim_start_matches('[').trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
     let event = shorten(name.unwrap_or_default());
     let command = Err(Error::Invalid(format!("the event is not valid JSON: {error}").into()));
-    Heard {
-        event,
-        command,
-        conversation: None,
-        vocabulary,
-        tells: None,
-    }
+    Heard { event, command, conversation: None, vocabulary, tells: None }
 }
 
 /// The words that neither vocabulary owns.
@@ -155,20 +118,14 @@ pub(super) fn conversation_id(args: &[&RawValue]) -> Result<ConversationId, Erro
 pub(super) fn join(args: &[&RawValue], kind_if_new: Kind) -> Result<Command, Error> {
     let (conversation, after) = join_target(args)?;
     let backlog = after.map_or(Backlog::None, Backlog::After);
-    Ok(Command::Join {
-        conversation,
-        backlog,
-        kind_if_new,
-    })
+    Ok(Command::Join { conversation, backlog, kind_if_new })
 }
 
 fn join_target(args: &[&RawValue]) -> Result<(ConversationId, Option<u64>), Error> {
     match argument::<IdOrObject>(args) {
         Ok(IdOrObject::Id(id)) => Ok((id, None)),
         Ok(IdOrObject::Object(object)) => Ok((object.conversation_id, object.after)),
-        Err(_) => Err(Error::invalid(
-            "expected a conversation id, or an object with a valid conversationId",
-        )),
+        Err(_) => Err(Error::invalid("expected a conversation id, or an object with a valid conversationId")),
     }
 }
 
@@ -188,19 +145,9 @@ struct AuthObject {
 pub fn auth(json: &str) -> Result<(Credentials, bool), Error> {
     let object: Option<AuthObject> =
         serde_json::from_str(json).map_err(|_| Error::invalid("expected {token} or {sessionId}"))?;
-    let AuthObject {
-        token,
-        session_id,
-        deltas,
-    } = object.unwrap_or_default();
+    let AuthObject { token, session_id, deltas } = object.unwrap_or_default();
     let present = |text: Option<String>| text.filter(|text| !text.is_empty());
-    Ok((
-        Credentials {
-            token: present(token),
-            session_id: present(session_id),
-        },
-        deltas.unwrap_or(false),
-    ))
+    Ok((Credentials { token: present(token), session_id: present(session_id) }, deltas.unwrap_or(false)))
 }
 
 /// What a client is told about itself once it is known.
@@ -265,12 +212,8 @@ pub fn error_event(error: &Error, event: &str, conversation: Option<&Conversatio
 
 /// The `error` event of an answer that failed.
 pub(super) fn answer_failed(conversation: &ConversationId, failure: &Failure) -> Frame {
-    let body = ErrorBody {
-        message: &failure.message,
-        code: &failure.code,
-        event: None,
-        conversation_id: Some(conversation),
-    };
+    let body =
+        ErrorBody { message: &failure.message, code: &failure.code, event: None, conversation_id: Some(conversation) };
     Frame::event("error", &body)
 }
 
@@ -332,10 +275,7 @@ pub(super) fn value(view: &impl Serialize) -> Value {
 /// A reply that has nothing to say in either vocabulary.
 pub(super) fn plain(reply: &Reply) -> Said {
     match reply {
-        Reply::Authenticated(user) => Said {
-            ack: identity(user),
-            events: vec![authenticated(user)],
-        },
+        Reply::Authenticated(user) => Said { ack: identity(user), events: vec![authenticated(user)] },
         Reply::Conversation(conversation) => {
             let mut ack = Map::new();
             ack.insert("conversation".into(), value(conversation.as_ref()));

@@ -83,11 +83,7 @@ impl HandledBy {
 
 impl From<String> for HandledBy {
     fn from(word: String) -> Self {
-        if word == Self::BOT {
-            Self::Bot
-        } else {
-            Self::Agent(UserId::trusted(&word))
-        }
+        if word == Self::BOT { Self::Bot } else { Self::Agent(UserId::trusted(&word)) }
     }
 }
 

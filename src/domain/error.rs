@@ -87,11 +87,7 @@ impl fmt::Display for Error {
             Self::Invalid(why) | Self::TooLarge(why) | Self::AiUnavailable(why) => f.write_str(why),
             Self::UnknownEvent(name) => write!(f, "Unknown event: {name}"),
             Self::RateLimited { retry_after } => {
-                write!(
-                    f,
-                    "Rate limit exceeded, try again in {} s",
-                    retry_after.as_secs().max(1)
-                )
+                write!(f, "Rate limit exceeded, try again in {} s", retry_after.as_secs().max(1))
             }
             Self::Internal(_) => f.write_str("Internal error"),
         }
@@ -111,9 +107,6 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self {
-            code: error.code().to_owned(),
-            message: error.to_string(),
-        }
+        Self { code: error.code().to_owned(), message: error.to_string() }
     }
 }

@@ -158,11 +158,6 @@ impl Envelope {
     /// An event for one room.
     #[must_use]
     pub fn to(room: Room, event: Event) -> Self {
-        Self {
-            event,
-            rooms: vec![room],
-            origin: None,
-            except_user: None,
-        }
+        Self { event, rooms: vec![room], origin: None, except_user: None }
     }
 }

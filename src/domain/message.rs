@@ -153,21 +153,13 @@ impl Sender {
     /// The AI, under its persona's name.
     #[must_use]
     pub fn bot(name: &str) -> Self {
-        Self {
-            user_id: UserId::trusted(BOT_USER_ID),
-            user_name: name.to_owned(),
-            role: SenderRole::Bot,
-        }
+        Self { user_id: UserId::trusted(BOT_USER_ID), user_name: name.to_owned(), role: SenderRole::Bot }
     }
 }
 
 impl From<&User> for Sender {
     fn from(user: &User) -> Self {
-        Self {
-            user_id: user.id.clone(),
-            user_name: user.name.clone(),
-            role: user.role.into(),
-        }
+        Self { user_id: user.id.clone(), user_name: user.name.clone(), role: user.role.into() }
     }
 }
 
@@ -212,15 +204,9 @@ mod tests {
     fn content_is_counted_in_scalar_values_after_trimming_and_kept_as_sent() {
         let padded = format!("  {}\n", "🦀".repeat(CONTENT_CHARS_MAX));
         assert_eq!(Content::parse(padded.clone()).unwrap().as_str(), padded);
-        assert!(matches!(
-            Content::parse("x".repeat(CONTENT_CHARS_MAX + 1)),
-            Err(Error::TooLarge(_))
-        ));
+        assert!(matches!(Content::parse("x".repeat(CONTENT_CHARS_MAX + 1)), Err(Error::TooLarge(_))));
         for blank in ["", " \n\t ", "a\0b"] {
-            assert!(
-                matches!(Content::parse(blank.to_owned()), Err(Error::Invalid(_))),
-                "{blank:?}"
-            );
+            assert!(matches!(Content::parse(blank.to_owned()), Err(Error::Invalid(_))), "{blank:?}");
         }
     }
 }

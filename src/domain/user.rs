@@ -58,12 +58,7 @@ impl User {
     /// The server itself, which reaches every conversation.
     #[must_use]
     pub fn system() -> Self {
-        Self {
-            id: UserId::trusted("system"),
-            name: "Switchboard".into(),
-            email: None,
-            role: Role::Agent,
-        }
+        Self { id: UserId::trusted("system"), name: "Switchboard".into(), email: None, role: Role::Agent }
     }
 
     /// Agents reach all conversations, customers their own.

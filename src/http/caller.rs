@@ -26,11 +26,7 @@ impl FromRequestParts<Arc<App>> for Known {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let identity = accounts::identify(app, &credentials(app, &parts.headers)).await?;
-        Ok(Self(Caller {
-            user: identity.user,
-            connection: None,
-            by_session: identity.by_session,
-        }))
+        Ok(Self(Caller { user: identity.user, connection: None, by_session: identity.by_session }))
     }
 }
 
@@ -45,12 +41,8 @@ pub(super) fn credentials(app: &App, headers: &HeaderMap) -> Credentials {
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(key, value)| *key == name && !value.is_empty())
-        .map(|(_, value)| value.to_owned())
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
 /// The address of the client, as far as it can be believed.
@@ -60,25 +52,16 @@ impl FromRequestParts<Arc<App>> for Client {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(peer)| peer.ip());
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let peer = peer.ok_or_else(|| Error::internal("a request without a peer"))?;
         let is_trusted = |ip: IpAddr| app.config.trusted_proxies.iter().any(|network| network.contains(ip));
         if !is_trusted(peer) {
             return Ok(Self(peer));
         }
         // The rightmost address that no trusted proxy of ours has added.
-        let forwarded = parts
-            .headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> = forwarded
-            .flat_map(|list| list.split(','))
-            .filter_map(|ip| ip.trim().parse().ok())
-            .collect();
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<IpAddr> =
+            forwarded.flat_map(|list| list.split(',')).filter_map(|ip| ip.trim().parse().ok()).collect();
         Ok(Self(hops.into_iter().rev().find(|ip| !is_trusted(*ip)).unwrap_or(peer)))
     }
 }

@@ -77,10 +77,7 @@ pub(super) async fn chat(
 }
 
 async fn create(app: &Arc<App>, caller: &Caller) -> Result<ConversationId, ApiError> {
-    let new = NewConversation {
-        kind: Some(Kind::Assistant),
-        ..NewConversation::default()
-    };
+    let new = NewConversation { kind: Some(Kind::Assistant), ..NewConversation::default() };
     let outcome = service::execute(app, caller, Command::CreateConversation(new)).await?;
     service::settle(app, outcome.effects);
     match outcome.reply {
@@ -97,12 +94,7 @@ async fn send(
 ) -> Result<Sent, ApiError> {
     // Listen before sending: a quick answer must not be missed.
     let events = app.hub.tap(&conversation);
-    let command = Command::PostMessage {
-        conversation,
-        content,
-        client_message_id: None,
-        kind_if_new: Kind::Assistant,
-    };
+    let command = Command::PostMessage { conversation, content, client_message_id: None, kind_if_new: Kind::Assistant };
     let outcome = service::execute(app, caller, command).await?;
     let is_answered = outcome.effects.iter().any(|effect| matches!(effect, Effect::Answer(_)));
     let Reply::Posted { message, .. } = outcome.reply else {
@@ -110,21 +102,14 @@ async fn send(
     };
     service::settle(app, outcome.effects);
     let deadline = tokio::time::Instant::now() + app.config.ai_timeout + PATIENCE;
-    Ok(Sent {
-        message,
-        events,
-        is_answered,
-        deadline,
-    })
+    Ok(Sent { message, events, is_answered, deadline })
 }
 
 impl Sent {
     /// The next event about the answer to this very message; none when it takes too long.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let event = tokio::time::timeout_at(self.deadline, self.events.recv())
-                .await
-                .ok()??;
+            let event = tokio::time::timeout_at(self.deadline, self.events.recv()).await.ok()??;
             match &event {
                 Event::AnswerFinished(LogEntry { question, .. })
                     if question.as_ref().is_some_and(|question| question.id == self.message.id) =>
@@ -144,8 +129,8 @@ impl Sent {
             "userMessage": self.message,
             "reply": reply,
         });
-        if let Some(failure) = failure {
-            body["error"] = json!(failure);
+        if let (Some(failure), Some(fields)) = (failure, body.as_object_mut()) {
+            fields.insert("error".into(), json!(failure));
         }
         body
     }
@@ -167,9 +152,7 @@ async fn whole(mut sent: Sent) -> (axum::http::StatusCode, Value) {
             Some(Event::AnswerFailed { failure: failed, .. }) => failure = Some(failed),
             Some(Event::AnswerFinished(entry)) => {
                 let failure = failure.filter(|_| entry.message.status == MessageStatus::Failed);
-                let status = failure
-                    .as_ref()
-                    .map_or(StatusCode::OK, |_| StatusCode::SERVICE_UNAVAILABLE);
+                let status = failure.as_ref().map_or(StatusCode::OK, |_| StatusCode::SERVICE_UNAVAILABLE);
                 return (status, sent.body(Some(&entry.message), failure.as_ref()));
             }
             Some(_) => {}
@@ -196,9 +179,7 @@ fn events(sent: Sent) -> impl Stream<Item = Result<axum::response::sse::Event, a
                         "chunk": chunk.text(),
                         "content": chunk.content,
                     });
-                    let event = axum::response::sse::Event::default()
-                        .event("message:chunk")
-                        .json_data(data);
+                    let event = axum::response::sse::Event::default().event("message:chunk").json_data(data);
                     return Some((event, (Some(sent), failure)));
                 }
                 Some(Event::AnswerFailed { failure: failed, .. }) => failure = Some(failed),

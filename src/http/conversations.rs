@@ -110,14 +110,8 @@ async fn execute(app: &Arc<App>, caller: &Caller, command: Command) -> Result<Re
 fn spelled(reply: &Reply) -> Json<Value> {
     match reply {
         Reply::Conversation(conversation) => Json(json!({ "conversation": conversation })),
-        Reply::Posted {
-            message,
-            duplicate: true,
-        } => Json(json!({ "message": message, "duplicate": true })),
-        Reply::Posted {
-            message,
-            duplicate: false,
-        } => Json(json!({ "message": message })),
+        Reply::Posted { message, duplicate: true } => Json(json!({ "message": message, "duplicate": true })),
+        Reply::Posted { message, duplicate: false } => Json(json!({ "message": message })),
         Reply::Done | Reply::Authenticated(_) | Reply::Joined(_) | Reply::Left(_) | Reply::Pong(_) => {
             Json(json!({ "success": true }))
         }
@@ -138,10 +132,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Known(caller): Known, Quer
         waiting: query.waiting,
     };
     let limit = page_size(query.limit)?;
-    let (conversations, next) = app
-        .store
-        .conversations(&caller.user, &filter, query.cursor.as_deref(), limit)
-        .await?;
+    let (conversations, next) = app.store.conversations(&caller.user, &filter, query.cursor.as_deref(), limit).await?;
     Ok(Json(json!({ "conversations": conversations, "nextCursor": next })))
 }
 
@@ -151,12 +142,7 @@ pub(super) async fn create(
     Payload(body): Payload<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     body.title.as_deref().map_or(Ok(()), Conversation::check_title)?;
-    let new = NewConversation {
-        id: body.id,
-        kind: body.kind,
-        title: body.title,
-        agent_id: body.agent_id,
-    };
+    let new = NewConversation { id: body.id, kind: body.kind, title: body.title, agent_id: body.agent_id };
     let reply = execute(&app, &caller, Command::CreateConversation(new)).await?;
     Ok((StatusCode::CREATED, spelled(&reply)))
 }
@@ -173,17 +159,12 @@ pub(super) async fn update(
     Payload(body): Payload<Update>,
 ) -> Answer {
     body.title.as_deref().map_or(Ok(()), Conversation::check_title)?;
-    let command = Command::UpdateConversation {
-        conversation: id.0,
-        title: body.title,
-    };
+    let command = Command::UpdateConversation { conversation: id.0, title: body.title };
     Ok(spelled(&execute(&app, &caller, command).await?))
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(
-        &execute(&app, &caller, Command::DeleteConversation { conversation: id.0 }).await?,
-    ))
+    Ok(spelled(&execute(&app, &caller, Command::DeleteConversation { conversation: id.0 }).await?))
 }
 
 /// Messages behind `after`, or the newest below `before`, always ascending.
@@ -229,10 +210,7 @@ pub(super) async fn post_message(
     };
     let reply = execute(&app, &caller, command).await?;
     let is_new = matches!(reply, Reply::Posted { duplicate: false, .. });
-    Ok((
-        if is_new { StatusCode::CREATED } else { StatusCode::OK },
-        spelled(&reply),
-    ))
+    Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, spelled(&reply)))
 }
 
 pub(super) async fn mark_read(
@@ -247,17 +225,7 @@ pub(super) async fn mark_read(
         (None, Some(_)) => return Err(Error::TooLarge("more than 1000 messageIds".into()).into()),
         _ => return Err(Error::invalid("expected either upToSeq or messageIds").into()),
     };
-    Ok(spelled(
-        &execute(
-            &app,
-            &caller,
-            Command::MarkRead {
-                conversation: id.0,
-                mark,
-            },
-        )
-        .await?,
-    ))
+    Ok(spelled(&execute(&app, &caller, Command::MarkRead { conversation: id.0, mark }).await?))
 }
 
 pub(super) async fn assign(
@@ -266,29 +234,20 @@ pub(super) async fn assign(
     id: ConversationPath,
     Payload(body): Payload<Assign>,
 ) -> Answer {
-    let command = Command::Assign {
-        conversation: id.0,
-        agent: body.agent_id,
-    };
+    let command = Command::Assign { conversation: id.0, agent: body.agent_id };
     Ok(spelled(&execute(&app, &caller, command).await?))
 }
 
 pub(super) async fn hand_back(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(
-        &execute(&app, &caller, Command::HandBack { conversation: id.0 }).await?,
-    ))
+    Ok(spelled(&execute(&app, &caller, Command::HandBack { conversation: id.0 }).await?))
 }
 
 pub(super) async fn resolve(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(
-        &execute(&app, &caller, Command::Resolve { conversation: id.0 }).await?,
-    ))
+    Ok(spelled(&execute(&app, &caller, Command::Resolve { conversation: id.0 }).await?))
 }
 
 pub(super) async fn stop(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(
-        &execute(&app, &caller, Command::StopAnswer { conversation: id.0 }).await?,
-    ))
+    Ok(spelled(&execute(&app, &caller, Command::StopAnswer { conversation: id.0 }).await?))
 }
 
 /// The AI personas that a conversation's `agentId` can name.

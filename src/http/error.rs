@@ -39,8 +39,8 @@ impl ApiError {
     /// `{code, message}`.
     pub(super) fn body(&self) -> serde_json::Value {
         let mut error = json!({ "code": self.0.code(), "message": self.0.to_string() });
-        if let Some(wait) = self.0.retry_after_ms() {
-            error["retryAfterMs"] = wait.into();
+        if let (Some(wait), Some(fields)) = (self.0.retry_after_ms(), error.as_object_mut()) {
+            fields.insert("retryAfterMs".into(), wait.into());
         }
         error
     }

@@ -18,12 +18,7 @@ type Figure = (&'static str, &'static str, &'static str, u64);
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
     let count = |number: usize| number as u64;
     let figures: [Figure; 5] = [
-        (
-            "switchboard_connections",
-            "Connections of all protocols",
-            "gauge",
-            count(app.hub.connection_count()),
-        ),
+        ("switchboard_connections", "Connections of all protocols", "gauge", count(app.hub.connection_count())),
         (
             "switchboard_conversations_heard",
             "Conversations that somebody listens to",
@@ -42,12 +37,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'sta
             "counter",
             app.messages_stored.load(Ordering::Relaxed),
         ),
-        (
-            "switchboard_uptime_seconds",
-            "Seconds since the process began",
-            "gauge",
-            app.started.elapsed().as_secs(),
-        ),
+        ("switchboard_uptime_seconds", "Seconds since the process began", "gauge", app.started.elapsed().as_secs()),
     ];
     let mut text = String::new();
     for (name, help, kind, value) in figures {

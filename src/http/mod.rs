@@ -74,14 +74,8 @@ fn api() -> Router<Arc<App>> {
         .route("/v1/auth/sign-out", post(accounts::sign_out))
         .route("/api/sessions", post(accounts::begin_session))
         .route("/api/conversations", get(c::list).post(c::create))
-        .route(
-            "/api/conversations/{id}",
-            get(c::show).patch(c::update).delete(c::delete),
-        )
-        .route(
-            "/api/conversations/{id}/messages",
-            get(c::messages).post(c::post_message),
-        )
+        .route("/api/conversations/{id}", get(c::show).patch(c::update).delete(c::delete))
+        .route("/api/conversations/{id}/messages", get(c::messages).post(c::post_message))
         .route("/api/conversations/{id}/read", post(c::mark_read))
         .route("/api/conversations/{id}/assign", post(c::assign))
         .route("/api/conversations/{id}/handback", post(c::hand_back))

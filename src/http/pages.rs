@@ -36,6 +36,9 @@ pub(super) fn router() -> Router<Arc<App>> {
         Router::new()
             .route("/", file("index.html"))
             .route("/websocket-test.html", file("websocket-test.html"))
+            .route("/openapi.json", file("openapi.json"))
+            .route("/asyncapi.json", file("asyncapi.json"))
+            .route("/docs", file("docs.html"))
             .route(
                 "/assets/{*path}",
                 get(|Path(path): Path<String>, headers: HeaderMap| async move {
@@ -66,35 +69,17 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
 }
 
 fn found(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
-    let digest: String = file
-        .metadata
-        .sha256_hash()
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest: String = file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{digest}\"");
-    let is_known = headers
-        .get(IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        file.data.clone().into_response()
-    };
+    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response =
+        if is_known { StatusCode::NOT_MODIFIED.into_response() } else { file.data.clone().into_response() };
     let kind = mime_guess::from_path(path).first_or_octet_stream();
-    let kind = if kind.type_() == "text" {
-        format!("{kind}; charset=utf-8")
-    } else {
-        kind.to_string()
-    };
+    let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
     let all = response.headers_mut();
     let fixed = [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")];
     all.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let made = [(CONTENT_TYPE, kind), (ETAG, tag)];
-    all.extend(
-        made.into_iter()
-            .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))),
-    );
+    all.extend(made.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))));
     response
 }

@@ -23,16 +23,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Payload<T> {
         if request.headers().contains_key("content-encoding") {
             return Err(Error::invalid("compressed bodies are not supported").into());
         }
-        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
-            .await
-            .map_err(too_large)?;
+        let body =
+            axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|error| too_large(&error))?;
         parse(&body)
     }
 }
 
-fn too_large(error: axum::Error) -> ApiError {
+fn too_large(error: &axum::Error) -> ApiError {
     let is_length =
-        std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        std::error::Error::source(error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
     if is_length {
         Error::TooLarge("the body is larger than 64 KiB".into()).into()
     } else {
@@ -43,9 +42,7 @@ fn too_large(error: axum::Error) -> ApiError {
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<Payload<T>, ApiError> {
     let text = if body.is_empty() { &b"{}"[..] } else { body };
     let parsed = serde_json::from_slice(text);
-    parsed
-        .map(Payload)
-        .map_err(|error| Error::Invalid(format!("malformed body: {error}").into()).into())
+    parsed.map(Payload).map_err(|error| Error::Invalid(format!("malformed body: {error}").into()).into())
 }
 
 /// Query parameters.

@@ -128,10 +128,7 @@ impl Connection {
     /// How frames are spelled for this connection.
     #[must_use]
     pub fn reader(&self, is_origin: bool) -> Reader {
-        Reader {
-            is_origin,
-            deltas: self.deltas.load(Ordering::Acquire),
-        }
+        Reader { is_origin, deltas: self.deltas.load(Ordering::Acquire) }
     }
 
     /// The conversations it hears.
@@ -209,10 +206,6 @@ impl Connection {
 pub fn fingerprint(credentials: &Credentials) -> String {
     use base64::Engine as _;
     use sha2::Digest as _;
-    let secret = credentials
-        .token
-        .as_deref()
-        .or(credentials.session_id.as_deref())
-        .unwrap_or_default();
+    let secret = credentials.token.as_deref().or(credentials.session_id.as_deref()).unwrap_or_default();
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(secret.as_bytes()))
 }

@@ -31,21 +31,12 @@ impl Flusher {
     #[must_use]
     pub fn start(tasks: &Tasks) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let lane = || {
-            Arc::new(Lane {
-                ready: Mutex::default(),
-                wake: Notify::new(),
-                tasks: tasks.clone(),
-            })
-        };
+        let lane = || Arc::new(Lane { ready: Mutex::default(), wake: Notify::new(), tasks: tasks.clone() });
         let lanes: Vec<_> = (0..cores).map(|_| lane()).collect();
         for lane in &lanes {
             tasks.spawn_until_stop(lane.clone().run());
         }
-        Self {
-            lanes,
-            next: AtomicUsize::new(0),
-        }
+        Self { lanes, next: AtomicUsize::new(0) }
     }
 
     /// An empty queue, served by the writers in turn.

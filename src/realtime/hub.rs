@@ -3,9 +3,6 @@
 //! For each conversation that somebody here listens to, the hub remembers the `seq` it told last. The next message
 //! goes out at once, an older one is dropped, and a gap is filled from the database before anything later goes out.
 //! So whatever hands events to [`Hub::deliver`] may lose, double and reorder them.
-//!
-//! A connection whose queue is full is *lagging*: it gets nothing live until a task has replayed the log behind its
-//! own cursor at the client's pace. Joining with a backlog is the same thing from another beginning.
 
 use std::{
     collections::HashMap,
@@ -13,7 +10,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -23,27 +19,20 @@ use super::{
     flusher::Flusher,
     lock,
     outbox::Outbox,
-    room::{Aftermath, Heard, Member, Room},
+    room::{Heard, Member, Room},
     snapshots::Snapshots,
 };
 use crate::{
     dialects::{self, Reader, Speaks, frame::Frame},
     domain::{
         answer::Snapshot,
-        event::{self, Envelope, Event, LogEntry},
+        event::{self, Envelope, Event},
         ids::{ConnectionId, ConversationId, UserId},
         user::{Role, User},
     },
     store::Store,
     tasks::Tasks,
 };
-
-/// Messages read from the log at a time for one lagging connection.
-const CATCH_UP_PAGE: u64 = 100;
-
-/// How long an early message waits for its predecessor before the database is asked: two commits of one process
-/// are told within microseconds of each other, in either order.
-const GAP_PATIENCE: Duration = Duration::from_millis(25);
 
 /// This replica's connections and rooms.
 pub struct Hub {
@@ -55,9 +44,9 @@ pub struct Hub {
     count: AtomicUsize,
     next_id: AtomicU64,
     flusher: Flusher,
-    store: Store,
-    snapshots: Arc<Snapshots>,
-    tasks: Tasks,
+    pub(super) store: Store,
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) tasks: Tasks,
 }
 
 /// An event, encoded once for each way in which somebody here wants it spelled.
@@ -68,22 +57,15 @@ pub(super) struct Encoded<'a> {
 
 impl<'a> Encoded<'a> {
     pub(super) const fn new(event: &'a Event) -> Self {
-        Self {
-            event,
-            spellings: vec![],
-        }
+        Self { event, spellings: vec![] }
     }
 
     /// Queues the event for one connection. False when its queue has no room.
     pub(super) fn push(&mut self, connection: &Connection, is_origin: bool) -> bool {
         let key = (connection.speaks(), connection.reader(is_origin));
-        let known = self
-            .spellings
-            .iter()
-            .position(|(speaks, reader, _)| (*speaks, *reader) == key);
+        let known = self.spellings.iter().position(|(speaks, reader, _)| (*speaks, *reader) == key);
         let at = known.unwrap_or_else(|| {
-            self.spellings
-                .push((key.0, key.1, dialects::encode(key.0, self.event, key.1)));
+            self.spellings.push((key.0, key.1, dialects::encode(key.0, self.event, key.1)));
             self.spellings.len() - 1
         });
         let frames = self.spellings.get(at).map_or(&[][..], |(_, _, frames)| frames);
@@ -178,11 +160,7 @@ impl Hub {
             users.remove(&user.id);
         }
         drop(users);
-        Departure {
-            was_last: left == 0,
-            user: Some(user),
-            conversations,
-        }
+        Departure { was_last: left == 0, user: Some(user), conversations }
     }
 
     /// The connection with this id.
@@ -212,27 +190,17 @@ impl Hub {
     /// How many conversations somebody here listens to.
     #[must_use]
     pub fn conversation_count(&self) -> usize {
-        lock(&self.rooms)
-            .keys()
-            .filter(|room| matches!(room, event::Room::Conversation(_)))
-            .count()
+        lock(&self.rooms).keys().filter(|room| matches!(room, event::Room::Conversation(_))).count()
     }
 
-    fn room(&self, room: &event::Room) -> Option<Arc<Mutex<Room>>> {
+    pub(super) fn room(&self, room: &event::Room) -> Option<Arc<Mutex<Room>>> {
         lock(&self.rooms).get(room).cloned()
     }
 
     /// Adds a member that gets everything as it comes.
     fn enter(&self, room: event::Room, connection: &Arc<Connection>) {
-        let member = Member {
-            connection: connection.clone(),
-            cursor: 0,
-            live: true,
-            chunk: None,
-        };
-        lock(lock(&self.rooms).entry(room).or_default())
-            .members
-            .insert(connection.id, member);
+        let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None };
+        lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
     }
 
     fn exit(&self, room: &event::Room, connection: &Connection) {
@@ -253,16 +221,9 @@ impl Hub {
         if !connection.add_joined(conversation) {
             return false;
         }
-        let member = Member {
-            connection: connection.clone(),
-            cursor: 0,
-            live: false,
-            chunk: None,
-        };
+        let member = Member { connection: connection.clone(), cursor: 0, live: false, chunk: None };
         let room = event::Room::Conversation(conversation.clone());
-        lock(lock(&self.rooms).entry(room).or_default())
-            .members
-            .insert(connection.id, member);
+        lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
         if self.connection(connection.id).is_none() {
             // The connection has gone meanwhile, and its departure may have missed this room.
             self.leave(connection, conversation);
@@ -295,107 +256,6 @@ impl Hub {
         }
     }
 
-    /// Ends a join: from here on the connection hears what comes, after what it has still missed.
-    pub fn go_live(self: &Arc<Self>, connection: &Arc<Connection>, conversation: &ConversationId) {
-        if !self.try_live(connection, conversation) {
-            self.catch_up(connection, conversation);
-        }
-    }
-
-    /// Makes a member live when its place is the end of the log. False when something is still missing.
-    fn try_live(&self, connection: &Connection, conversation: &ConversationId) -> bool {
-        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-            return true;
-        };
-        let mut room = lock(&room);
-        let newest = room.last_seq.unwrap_or(0);
-        let Some(member) = room.members.get_mut(&connection.id) else {
-            return true;
-        };
-        if member.cursor < newest {
-            return false;
-        }
-        let missed = self.snapshots.of(conversation).and_then(|snapshot| {
-            let chunk = member.missed(conversation, &snapshot)?;
-            Some((chunk, Heard::of(&snapshot)))
-        });
-        if let Some((chunk, heard)) = missed {
-            if !Encoded::new(&Event::AnswerChunk(chunk)).push(connection, false) {
-                return false;
-            }
-            member.chunk = Some(heard);
-        }
-        member.live = true;
-        true
-    }
-
-    /// Replays the log for one connection, at its own pace, until it is live again.
-    fn catch_up(self: &Arc<Self>, connection: &Arc<Connection>, conversation: &ConversationId) {
-        let (hub, connection, conversation) = (self.clone(), connection.clone(), conversation.clone());
-        self.tasks.spawn_until_stop(async move {
-            while connection.has_joined(&conversation) {
-                if !connection.outbox.has_room().await {
-                    tracing::info!(
-                        connection.id = connection.id.0,
-                        "cutting a connection that does not read"
-                    );
-                    connection.cut();
-                    return;
-                }
-                if hub.replay_page(&connection, &conversation).await {
-                    if hub.try_live(&connection, &conversation) {
-                        return;
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
-        });
-    }
-
-    /// Tells one page of the log. True when the page was the last one.
-    async fn replay_page(&self, connection: &Connection, conversation: &ConversationId) -> bool {
-        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-            return true;
-        };
-        let Some(cursor) = lock(&room).members.get(&connection.id).map(|member| member.cursor) else {
-            return true;
-        };
-        let page = match self.store.log_after(conversation, cursor, CATCH_UP_PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::warn!(conversation.id = %conversation, ?error, "cannot read the log, trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                return false;
-            }
-        };
-        let is_last = (page.len() as u64) < CATCH_UP_PAGE;
-        for entry in page {
-            let Some(seq) = entry.message.seq else { continue };
-            if !self.replay_entry(connection, entry).await {
-                return false;
-            }
-            if let Some(member) = lock(&room).members.get_mut(&connection.id) {
-                member.cursor = seq;
-            }
-        }
-        is_last
-    }
-
-    /// Queues one message of the log, waiting for room as long as the reader reads. False when it does not.
-    async fn replay_entry(&self, connection: &Connection, entry: LogEntry) -> bool {
-        let event = entry.into_event();
-        let is_own = connection.is_own(&event);
-        while !Encoded::new(&event).push(connection, is_own) {
-            if !connection.outbox.has_room().await {
-                return false;
-            }
-        }
-        if let Event::MessagePosted(message) = &event {
-            connection.forget_own(&message.id);
-        }
-        true
-    }
-
     /// Ends hearing a conversation. False when the connection had not joined it.
     pub fn leave(&self, connection: &Connection, conversation: &ConversationId) -> bool {
         let had_joined = connection.remove_joined(conversation);
@@ -419,11 +279,7 @@ impl Hub {
         let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
             return vec![];
         };
-        let mut people: Vec<_> = lock(&room)
-            .members
-            .values()
-            .filter_map(|member| member.connection.user())
-            .collect();
+        let mut people: Vec<_> = lock(&room).members.values().filter_map(|member| member.connection.user()).collect();
         people.sort_by(|a, b| a.id.cmp(&b.id));
         people.dedup_by(|a, b| a.id == b.id);
         people
@@ -463,53 +319,10 @@ impl Hub {
             for member in lock(&state).members.values() {
                 let connection = &member.connection;
                 let is_theirs = envelope.except_user.is_some()
-                    && connection
-                        .user()
-                        .is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
+                    && connection.user().is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
                 if !is_theirs && told.insert(connection.id) {
                     encoded.push(connection, envelope.origin == Some(connection.id));
                 }
-            }
-        }
-    }
-
-    /// Does what a delivery has left to do.
-    fn settle(self: &Arc<Self>, conversation: &ConversationId, aftermath: Aftermath) {
-        for connection in aftermath.lagging {
-            self.catch_up(&connection, conversation);
-        }
-        if aftermath.gap {
-            let (hub, conversation) = (self.clone(), conversation.clone());
-            self.tasks
-                .spawn_until_stop(async move { hub.fill_gap(&conversation).await });
-        }
-    }
-
-    /// Waits a moment for messages that came out of order; then reads from the log what has not come at all.
-    async fn fill_gap(self: &Arc<Self>, conversation: &ConversationId) {
-        loop {
-            tokio::time::sleep(GAP_PATIENCE).await;
-            let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-                return;
-            };
-            let last = {
-                let mut inside = lock(&room);
-                if !inside.has_early() {
-                    inside.searching = false;
-                    return;
-                }
-                inside.last_seq.unwrap_or(0)
-            };
-            match self.store.log_after(conversation, last, CATCH_UP_PAGE).await {
-                Ok(page) => {
-                    for entry in page {
-                        let found = Envelope::to(event::Room::Conversation(conversation.clone()), entry.into_event());
-                        let aftermath = lock(&room).deliver(found);
-                        self.settle(conversation, aftermath);
-                    }
-                    lock(&room).forget_early();
-                }
-                Err(error) => tracing::warn!(conversation.id = %conversation, ?error, "cannot fill a gap yet"),
             }
         }
     }

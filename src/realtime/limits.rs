@@ -30,17 +30,13 @@ impl Limits {
     /// [`Error::RateLimited`] for the deed after the `limit`th within a minute, with the time until the next window.
     pub fn count(&self, who: &str, kind: &'static str, limit: u32, now: Instant) -> Result<(), Error> {
         let mut windows = lock(&self.windows);
-        let window = windows
-            .entry((who.to_owned(), kind))
-            .or_insert(Window { began: now, count: 0 });
+        let window = windows.entry((who.to_owned(), kind)).or_insert(Window { began: now, count: 0 });
         let age = now.saturating_duration_since(window.began);
         if age >= WINDOW {
             *window = Window { began: now, count: 0 };
         }
         if window.count >= limit {
-            return Err(Error::RateLimited {
-                retry_after: WINDOW.saturating_sub(age),
-            });
+            return Err(Error::RateLimited { retry_after: WINDOW.saturating_sub(age) });
         }
         window.count += 1;
         Ok(())

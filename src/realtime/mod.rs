@@ -1,6 +1,7 @@
 //! Who is listening: this replica's connections and rooms, and the way to other replicas.
 
 pub mod bus;
+mod catch_up;
 pub mod connection;
 pub mod flusher;
 pub mod hub;

@@ -114,11 +114,7 @@ impl Outbox {
             credit: Credit { frames: 0, bytes: 0 },
             finished: false,
         };
-        Self {
-            queue: Mutex::new(queue),
-            drained: Notify::const_new(),
-            lane,
-        }
+        Self { queue: Mutex::new(queue), drained: Notify::const_new(), lane }
     }
 
     /// Queues a frame.
@@ -215,10 +211,7 @@ impl Outbox {
         let mut queue = lock(&self.queue);
         if matches!(queue.route, Route::Held) {
             queue.route = Route::Polling(link);
-            queue.credit = Credit {
-                frames: POLL_FRAMES_MAX,
-                bytes: POLL_BYTES_MAX,
-            };
+            queue.credit = Credit { frames: POLL_FRAMES_MAX, bytes: POLL_BYTES_MAX };
             self.move_on(&mut queue);
         }
     }
@@ -226,10 +219,7 @@ impl Outbox {
     /// A poll has come: what was handed over before is on its way, so more may follow.
     pub fn polled(self: &Arc<Self>) {
         let mut queue = lock(&self.queue);
-        queue.credit = Credit {
-            frames: POLL_FRAMES_MAX,
-            bytes: POLL_BYTES_MAX,
-        };
+        queue.credit = Credit { frames: POLL_FRAMES_MAX, bytes: POLL_BYTES_MAX };
         self.move_on(&mut queue);
     }
 
@@ -247,11 +237,7 @@ impl Outbox {
             let mut other = lock(&handshake.queue);
             other.route = Route::Closed;
             other.finished = true;
-            (
-                other.stream.take(),
-                std::mem::take(&mut other.wire),
-                std::mem::take(&mut other.bytes),
-            )
+            (other.stream.take(), std::mem::take(&mut other.wire), std::mem::take(&mut other.bytes))
         };
         let mut queue = lock(&self.queue);
         queue.stream = stream;
@@ -317,11 +303,7 @@ impl Outbox {
         let mut queue = lock(&self.queue);
         let stream = queue.stream.take();
         if stream.is_some() {
-            *queue = Queue {
-                route: Route::Closed,
-                finished: queue.finished,
-                ..Queue::default()
-            };
+            *queue = Queue { route: Route::Closed, finished: queue.finished, ..Queue::default() };
             self.drained.notify_waiters();
         }
         drop(queue);
@@ -341,12 +323,8 @@ impl Outbox {
         };
         while !queue.wire.is_empty() {
             let written = {
-                let buffers: Vec<IoSlice<'_>> = queue
-                    .wire
-                    .iter()
-                    .take(WRITE_BUFFERS_MAX)
-                    .map(|b| IoSlice::new(b))
-                    .collect();
+                let buffers: Vec<IoSlice<'_>> =
+                    queue.wire.iter().take(WRITE_BUFFERS_MAX).map(|b| IoSlice::new(b)).collect();
                 stream.try_write_vectored(&buffers)
             };
             match written {

@@ -129,11 +129,7 @@ impl Room {
         let mut encoded = Encoded::new(&envelope.event);
         for member in self.members.values_mut().filter(|member| member.live) {
             let connection = &member.connection;
-            let is_theirs = || {
-                connection
-                    .user()
-                    .is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref())
-            };
+            let is_theirs = || connection.user().is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
             if envelope.except_user.is_some() && is_theirs() {
                 continue;
             }
@@ -199,9 +195,7 @@ impl Heard {
 
 impl Member {
     fn has_heard(&self, chunk: &Chunk) -> bool {
-        self.chunk
-            .as_ref()
-            .is_some_and(|heard| heard.message == chunk.message && heard.index >= chunk.index)
+        self.chunk.as_ref().is_some_and(|heard| heard.message == chunk.message && heard.index >= chunk.index)
     }
 
     /// The text that a member which was not live has missed of the running answer, as one chunk.

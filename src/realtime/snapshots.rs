@@ -61,10 +61,7 @@ impl Snapshots {
     /// Forgets an answer that has ended.
     pub fn end(&self, running: &Arc<Running>) {
         let mut all = lock(&self.running);
-        if all
-            .get(&running.conversation)
-            .is_some_and(|known| Arc::ptr_eq(known, running))
-        {
+        if all.get(&running.conversation).is_some_and(|known| Arc::ptr_eq(known, running)) {
             all.remove(&running.conversation);
         }
     }
@@ -82,11 +79,11 @@ impl Snapshots {
     }
 
     /// Stops an answer that is claimed and about to begin here.
-    pub fn stop_early(&self, answer: AnswerId, conversation: &ConversationId) {
+    pub fn stop_early(&self, answer: &AnswerId, conversation: &ConversationId) {
         lock(&self.stopped_early).insert(answer.clone());
         // It may have begun just now, and then it did not see the line above.
         if self.stop(conversation) {
-            lock(&self.stopped_early).remove(&answer);
+            lock(&self.stopped_early).remove(answer);
         }
     }
 
@@ -143,10 +140,6 @@ impl Running {
         let all = lock(&self.text);
         let index = all.next_index.checked_sub(1)?;
         let content = all.content.get(..all.told)?.to_owned();
-        Some(Snapshot {
-            message_id: self.message.clone(),
-            index,
-            content,
-        })
+        Some(Snapshot { message_id: self.message.clone(), index, content })
     }
 }

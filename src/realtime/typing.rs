@@ -34,18 +34,14 @@ impl Typing {
         if until.is_empty() {
             return None;
         }
-        until
-            .remove(&(conversation.clone(), user.clone()))
-            .map(|(sender, _)| sender)
+        until.remove(&(conversation.clone(), user.clone())).map(|(sender, _)| sender)
     }
 
     /// Those who have not said for [`TYPING_LIMIT`] that they still type; each is returned once.
     pub fn expired(&self, now: Instant) -> Vec<(ConversationId, Sender)> {
         let mut until = lock(&self.until);
         let over: Vec<_> = until.extract_if(|_, (_, end)| *end <= now).collect();
-        over.into_iter()
-            .map(|((conversation, _), (sender, _))| (conversation, sender))
-            .collect()
+        over.into_iter().map(|((conversation, _), (sender, _))| (conversation, sender)).collect()
     }
 }
 

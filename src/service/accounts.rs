@@ -64,30 +64,15 @@ pub async fn identify(app: &App, credentials: &Credentials) -> Result<Identity, 
             }
             let user = app.store.ensure_user(&accepted.user, app.now()).await?;
             let user = Arc::new(user.ok_or(Error::Unauthenticated(tokens::FAILED))?);
-            Ok(Identity {
-                user,
-                credential,
-                expires_at: Some(accepted.expires_at),
-                by_session: false,
-            })
+            Ok(Identity { user, credential, expires_at: Some(accepted.expires_at), by_session: false })
         }
-        Credentials {
-            session_id: Some(_), ..
-        } => {
+        Credentials { session_id: Some(_), .. } => {
             let credential = fingerprint(credentials);
             let user = app.store.session_user(&credential, app.now()).await?;
             let user = Arc::new(user.ok_or(Error::Unauthenticated(tokens::FAILED))?);
-            Ok(Identity {
-                user,
-                credential,
-                expires_at: None,
-                by_session: true,
-            })
+            Ok(Identity { user, credential, expires_at: None, by_session: true })
         }
-        Credentials {
-            token: None,
-            session_id: None,
-        } => Err(Error::Unauthenticated("Authentication required")),
+        Credentials { token: None, session_id: None } => Err(Error::Unauthenticated("Authentication required")),
     }
 }
 
@@ -106,10 +91,7 @@ pub async fn sign_in_connection(
     }
     let user = identity.user.clone();
     let effects = admit(app, connection, identity)?;
-    Ok(Outcome {
-        reply: Reply::Authenticated(user),
-        effects,
-    })
+    Ok(Outcome { reply: Reply::Authenticated(user), effects })
 }
 
 /// Lets a known person in: their rooms, their presence.
@@ -137,14 +119,8 @@ pub async fn sign_up(app: &App, email: &str, password: String, name: Option<&str
     let email = check_email(email)?;
     let name = tokens::clean_name(name.unwrap_or_else(|| email.split('@').next().unwrap_or_default()));
     let hash = hash_password(app, password).await?;
-    let new = NewUser {
-        id: None,
-        email: Some(email),
-        name,
-        role: Role::Customer,
-        password_hash: Some(hash),
-        managed: true,
-    };
+    let new =
+        NewUser { id: None, email: Some(email), name, role: Role::Customer, password_hash: Some(hash), managed: true };
     let user = app.store.create_user(new, app.now()).await?;
     Ok((app.tokens.sign(&user, app.now(), TOKEN_TTL)?, user))
 }
@@ -156,8 +132,7 @@ pub async fn sign_up(app: &App, email: &str, password: String, name: Option<&str
 pub async fn sign_in(app: &App, email: &str, password: String) -> Result<(String, User), Error> {
     const WRONG: Error = Error::Unauthenticated("Wrong e-mail address or password");
     let email = email.trim().to_lowercase();
-    app.limits
-        .count(&email, "sign_in", SIGN_INS_PER_MINUTE, Instant::now())?;
+    app.limits.count(&email, "sign_in", SIGN_INS_PER_MINUTE, Instant::now())?;
     let known = app.store.credentials_of(&email).await?;
     let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
     let is_right = verify_password(app, password, hash).await?;
@@ -176,10 +151,7 @@ pub async fn sign_out(app: &App, credentials: &Credentials) -> Result<(), Error>
         None => app.store.delete_session(&identity.credential).await?,
     }
     for connection in app.hub.all() {
-        if connection
-            .identity()
-            .is_some_and(|other| other.credential == identity.credential)
-        {
+        if connection.identity().is_some_and(|other| other.credential == identity.credential) {
             connection.refuse();
         }
     }
@@ -204,24 +176,12 @@ pub async fn begin_session(
     let name = tokens::clean_name(name.unwrap_or_default());
     let name = if name.is_empty() { "Guest".to_owned() } else { name };
     // A visitor's address is a claim, not an account: it is kept with the session and never used to find somebody.
-    let user = NewUser {
-        id: None,
-        email: None,
-        name,
-        role: Role::Customer,
-        password_hash: None,
-        managed: true,
-    };
+    let user = NewUser { id: None, email: None, name, role: Role::Customer, password_hash: None, managed: true };
     let user = app.store.create_user(user, app.now()).await?;
-    let conversation = app
-        .store
-        .create_conversation(&NewConversation::default(), Kind::Support, &user, app.now())
-        .await?;
+    let conversation =
+        app.store.create_conversation(&NewConversation::default(), Kind::Support, &user, app.now()).await?;
     let session_id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-    let credentials = Credentials {
-        token: None,
-        session_id: Some(session_id.clone()),
-    };
+    let credentials = Credentials { token: None, session_id: Some(session_id.clone()) };
     let expires_at = app.now() + TimeDelta::days(SESSION_DAYS);
     let kept = serde_json::json!({ "email": email, "metadata": metadata });
     let hash = fingerprint(&credentials);
@@ -235,12 +195,7 @@ pub async fn begin_session(
     };
     app.store.create_session(row).await?;
     super::settle(app, vec![Effect::Announce(conversation.id.clone())]);
-    Ok(NewSession {
-        session_id,
-        user: Arc::new(user),
-        conversation,
-        expires_at,
-    })
+    Ok(NewSession { session_id, user: Arc::new(user), conversation, expires_at })
 }
 
 /// Creates an account from the command line; without a password one is made and returned.
@@ -254,9 +209,8 @@ pub async fn create_user(
     role: Role,
     password: Option<String>,
 ) -> Result<(User, Option<String>), Error> {
-    let made = password
-        .is_none()
-        .then(|| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()));
+    let made =
+        password.is_none().then(|| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()));
     let hash = hash_password(app, password.or_else(|| made.clone()).unwrap_or_default()).await?;
     let new = NewUser {
         id: None,
@@ -274,13 +228,8 @@ pub async fn create_user(
 /// # Errors
 /// Only when the database fails.
 pub async fn recheck_connections(app: &App) -> Result<(), Error> {
-    let mut connected: Vec<UserId> = app
-        .hub
-        .all()
-        .iter()
-        .filter_map(|connection| connection.user())
-        .map(|user| user.id.clone())
-        .collect();
+    let mut connected: Vec<UserId> =
+        app.hub.all().iter().filter_map(|connection| connection.user()).map(|user| user.id.clone()).collect();
     connected.sort();
     connected.dedup();
     let current = app.store.roles_among(&connected).await?;
@@ -304,11 +253,7 @@ fn check_email(email: &str) -> Result<String, Error> {
         && email.len() <= 254
         && !email.chars().any(|c| c.is_whitespace() || c.is_control())
         && email.matches('@').count() == 1;
-    if is_plausible {
-        Ok(email)
-    } else {
-        Err(Error::invalid("email is not an e-mail address"))
-    }
+    if is_plausible { Ok(email) } else { Err(Error::invalid("email is not an e-mail address")) }
 }
 
 /// Hashes on a blocking thread, a few at a time, so that sign-ins cannot stall the chat.
@@ -318,14 +263,9 @@ async fn hash_password(app: &App, password: String) -> Result<String, Error> {
     }
     let _permit = app.hashing.acquire().await.map_err(Error::internal)?;
     let hashed = tokio::task::spawn_blocking(move || {
-        Argon2::default()
-            .hash_password(password.as_bytes())
-            .map(|hash| hash.to_string())
+        Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
     });
-    hashed
-        .await
-        .map_err(Error::internal)?
-        .map_err(|error| Error::internal(error.to_string()))
+    hashed.await.map_err(Error::internal)?.map_err(|error| Error::internal(error.to_string()))
 }
 
 /// Compares a password with a hash; without a hash it takes as long and fails.

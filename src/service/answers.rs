@@ -11,19 +11,18 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Effect, Outcome};
+use super::{Effect, Outcome, context, pace::Pace};
 use crate::{
     app::App,
-    assistant::{self, Answering, AssistantError, Delta, Prompt, Turn, TurnRole},
+    assistant::{self, Answering, AssistantError, Delta},
     domain::{
         answer::{Answer, AnswerStatus, Usage},
         command::Reply,
-        conversation::Kind,
         error::{Error, Failure},
         event::{Envelope, Event, LogEntry, Room},
         ids::{AnswerId, ConversationId},
         message::{Message, MessageRole, Sender},
-        user::{Caller, User},
+        user::Caller,
     },
     realtime::snapshots::Running,
     store::{Finish, Finished},
@@ -37,10 +36,6 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 
 /// An answer without any text is tried by so many workers before it ends interrupted.
 const ATTEMPTS_MAX: u32 = 2;
-
-/// What the model is shown of a conversation.
-const CONTEXT_MESSAGES: u64 = 40;
-const CONTEXT_CHARS: usize = 16_000;
 
 /// Queued answers that one sweep offers again.
 const SWEEP_MAX: u64 = 200;
@@ -73,25 +68,18 @@ async fn generate(app: &Arc<App>, answer: Answer) {
     let bot = Sender::bot(assistant::persona(&answer.persona).name);
     let running = app.snapshots.begin(&answer);
     publish(app, &answer, typing(&answer, &bot, true));
-    let ending = match prompt(app, &answer).await {
+    let ending = match context::prompt(app, &answer).await {
         Ok(prompt) => {
             let stream = app.assistant.stream(prompt.clone());
             listen(app, &answer, &running, stream).await.map(|mut ending| {
                 let text = running.content();
-                ending
-                    .usage
-                    .get_or_insert_with(|| assistant::estimated_usage(app.assistant.model(), &prompt, &text));
+                ending.usage.get_or_insert_with(|| assistant::estimated_usage(app.assistant.model(), &prompt, &text));
                 ending
             })
         }
         Err(error) => {
             tracing::error!(?error, "cannot read the conversation for the assistant");
-            Some(Ending {
-                status: AnswerStatus::Failed,
-                usage: None,
-                finish: None,
-                error: None,
-            })
+            Some(Ending { status: AnswerStatus::Failed, usage: None, finish: None, error: None })
         }
     };
     if let Some(chunk) = running.next_chunk() {
@@ -109,12 +97,7 @@ async fn generate(app: &Arc<App>, answer: Answer) {
 
 /// Reads the stream, tells chunks and saves checkpoints until the answer ends. None when the lease was lost.
 async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: Answering) -> Option<Ending> {
-    let ended = |status| Ending {
-        status,
-        usage: None,
-        finish: None,
-        error: None,
-    };
+    let ended = |status| Ending { status, usage: None, finish: None, error: None };
     let mut checkpoints = interval(CHECKPOINT);
     checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
     checkpoints.tick().await;
@@ -166,47 +149,12 @@ fn tell_chunk(app: &App, answer: &Answer, running: &Running, pace: &mut Pace) {
 
 /// Saves the text and renews the lease. False when somebody else has the answer now.
 async fn checkpoint(app: &App, answer: &Answer, running: &Running) -> bool {
-    let saved = app
-        .store
-        .checkpoint(&answer.id, answer.attempt, &running.content(), app.now() + LEASE)
-        .await;
+    let saved = app.store.checkpoint(&answer.id, answer.attempt, &running.content(), app.now() + LEASE).await;
     saved.unwrap_or_else(|error| {
         // The next checkpoint tries again; without the database for longer than the lease the answer is lost to us.
         tracing::warn!(?error, "cannot save a checkpoint");
         true
     })
-}
-
-/// When the next chunk is due: gathered for the configured window, and for longer the longer the text is, because
-/// clients that take `content` get all of it with each chunk. A chunk adds at least a 24th of the text, so that all
-/// chunks together stay proportional to it, but nobody waits longer than `slowest` for a word.
-struct Pace {
-    window: Duration,
-    last: Instant,
-    due: Option<Instant>,
-}
-
-impl Pace {
-    fn new(window: Duration) -> Self {
-        Self {
-            window,
-            last: Instant::now(),
-            due: None,
-        }
-    }
-
-    /// There is untold text.
-    fn grown(&mut self, (all, untold): (usize, usize)) {
-        let slowest = Duration::from_millis(200 + all as u64 / 16).max(self.window);
-        let wait = if untold * 24 >= all { self.window } else { slowest };
-        let due = self.last + wait;
-        self.due = Some(self.due.map_or(due, |known| known.min(due)));
-    }
-
-    fn told(&mut self) {
-        self.last = Instant::now();
-        self.due = None;
-    }
 }
 
 /// Stores the end and tells it.
@@ -260,24 +208,14 @@ async fn store_end(app: &App, finish: Finish<'_>) -> Finished {
 /// Tells everybody how an answer has ended, once.
 async fn tell_end(app: &Arc<App>, answer: &Answer, message: Arc<Message>, failure: Option<Failure>) {
     if let Some(failure) = failure {
-        publish(
-            app,
-            answer,
-            Event::AnswerFailed {
-                conversation: answer.conversation.clone(),
-                failure,
-            },
-        );
+        publish(app, answer, Event::AnswerFailed { conversation: answer.conversation.clone(), failure });
         match app.store.mark_waiting(&answer.conversation, app.now()).await {
             Ok(Some(_)) => super::settle(app, vec![Effect::Announce(answer.conversation.clone())]),
             Ok(None) => {}
             Err(error) => tracing::warn!(?error, "cannot mark a conversation as waiting for a person"),
         }
     }
-    let entry = LogEntry {
-        message,
-        question: Some(answer.question.clone()),
-    };
+    let entry = LogEntry { message, question: Some(answer.question.clone()) };
     publish(app, answer, Event::AnswerFinished(entry));
 }
 
@@ -341,59 +279,11 @@ fn metadata(usage: Option<&Usage>, finish: Option<&'static str>) -> Map<String, 
 }
 
 fn typing(answer: &Answer, bot: &Sender, typing: bool) -> Event {
-    Event::AnswerTyping {
-        conversation: answer.conversation.clone(),
-        bot: bot.clone(),
-        typing,
-    }
+    Event::AnswerTyping { conversation: answer.conversation.clone(), bot: bot.clone(), typing }
 }
 
 fn publish(app: &App, answer: &Answer, event: Event) {
-    app.bus
-        .publish(Envelope::to(Room::Conversation(answer.conversation.clone()), event));
-}
-
-/// The conversation as the model is shown it: what came before the question, and the question last.
-async fn prompt(app: &App, answer: &Answer) -> Result<Prompt, Error> {
-    let kind = app.store.access(&User::system(), &answer.conversation).await?.kind;
-    let log = app
-        .store
-        .log_before(&answer.conversation, None, CONTEXT_MESSAGES)
-        .await?;
-    let question = &answer.question;
-    let mut room = CONTEXT_CHARS.saturating_sub(question.content.chars().count());
-    let mut turns = vec![Turn {
-        role: TurnRole::User,
-        content: question.content.clone(),
-    }];
-    for entry in log.iter().rev() {
-        let message = &entry.message;
-        // Later questions have their own answers, and an answer that is made anew must not see the old one.
-        let is_later = message.role == MessageRole::User && message.seq >= question.seq;
-        if is_later || message.in_reply_to.as_ref() == Some(&question.id) {
-            continue;
-        }
-        let length = message.content.chars().count();
-        if length > room {
-            break;
-        }
-        room -= length;
-        let role = if message.role == MessageRole::Assistant {
-            TurnRole::Assistant
-        } else {
-            TurnRole::User
-        };
-        turns.push(Turn {
-            role,
-            content: message.content.clone(),
-        });
-    }
-    turns.reverse();
-    Ok(Prompt {
-        persona: assistant::persona(&answer.persona),
-        turns,
-        support: kind == Kind::Support,
-    })
+    app.bus.publish(Envelope::to(Room::Conversation(answer.conversation.clone()), event));
 }
 
 /// Ends the running answer of a conversation, keeping its text; without one, those that wait.
@@ -409,7 +299,7 @@ pub async fn stop(app: &Arc<App>, caller: &Caller, conversation: ConversationId)
     tell_cancelled(app, waiting);
     // Claimed a moment ago and about to begin.
     if let Some(answer) = app.store.running(&conversation).await? {
-        app.snapshots.stop_early(answer, &conversation);
+        app.snapshots.stop_early(&answer, &conversation);
     }
     Ok(Reply::Done.into())
 }
@@ -422,10 +312,7 @@ pub async fn regenerate(app: &Arc<App>, caller: &Caller, conversation: Conversat
     app.check_open()?;
     app.store.access(&caller.user, &conversation).await?;
     app.store.regenerate(&conversation, app.now()).await?;
-    Ok(Outcome {
-        reply: Reply::Done,
-        effects: vec![Effect::Answer(conversation)],
-    })
+    Ok(Outcome { reply: Reply::Done, effects: vec![Effect::Answer(conversation)] })
 }
 
 /// Ends or requeues answers whose worker has died, and offers waiting ones again.
@@ -464,35 +351,4 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         super::settle(app, vec![Effect::Answer(conversation)]);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Feeds `tokens` of four bytes, one every `gap`, and returns the sizes of the text at each chunk.
-    async fn chunks(tokens: usize, gap: Duration) -> Vec<usize> {
-        let mut pace = Pace::new(Duration::from_millis(40));
-        let (mut all, mut untold, mut sizes) = (0, 0, vec![]);
-        for _ in 0..tokens {
-            tokio::time::advance(gap).await;
-            if pace.due.is_some_and(|due| due <= Instant::now()) {
-                sizes.push(all);
-                untold = 0;
-                pace.told();
-            }
-            all += 4;
-            untold += 4;
-            pace.grown((all, untold));
-        }
-        sizes
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn chunks_of_a_long_answer_stay_cheap() {
-        let sizes = chunks(3_000, Duration::from_millis(10)).await;
-        let with_content: usize = sizes.iter().map(|size| size + 200).sum();
-        assert!(with_content < 3 << 20, "{with_content} bytes in {} chunks", sizes.len());
-        assert!(sizes.len() * 200 + 12_000 < 3 * 12_000, "{} chunks", sizes.len());
-    }
 }

@@ -57,28 +57,14 @@ pub async fn join(
         }
     };
     let active = app.snapshots.of(id);
-    app.hub.place(
-        &connection,
-        id,
-        cursor,
-        conversation.last_seq.max(cursor),
-        active.as_ref(),
-    );
+    app.hub.place(&connection, id, cursor, conversation.last_seq.max(cursor), active.as_ref());
     let mut effects = vec![Effect::GoLive(connection.id, id.clone())];
     if is_new {
         let is_participant = conversation.participants.contains(&caller.user.id);
         effects.extend(presence::on_join(app, &caller.user, connection.id, id, is_participant));
     }
-    let joined = Joined {
-        conversation,
-        log,
-        with_log: backlog != Backlog::None,
-        active,
-    };
-    Ok(Outcome {
-        reply: Reply::Joined(Box::new(joined)),
-        effects,
-    })
+    let joined = Joined { conversation, log, with_log: backlog != Backlog::None, active };
+    Ok(Outcome { reply: Reply::Joined(Box::new(joined)), effects })
 }
 
 /// The conversation, the wanted part of its log, and the place in the log behind that part.
@@ -116,10 +102,7 @@ pub(super) fn check_room_for(connection: &Connection, id: &ConversationId) -> Re
 /// # Errors
 /// [`Error::NotFound`] when the id exists and belongs to somebody else.
 pub(super) async fn create_missing(app: &App, caller: &Caller, id: &ConversationId, kind: Kind) -> Result<(), Error> {
-    let new = NewConversation {
-        id: Some(id.clone()),
-        ..NewConversation::default()
-    };
+    let new = NewConversation { id: Some(id.clone()), ..NewConversation::default() };
     match app.store.create_conversation(&new, kind, &caller.user, app.now()).await {
         // Taken: by a foreign conversation, or just now by another request of the same caller; looking again tells.
         Err(Error::Conflict(_)) => app.store.access(&caller.user, id).await.map(|_| ()),
@@ -142,16 +125,8 @@ pub fn leave(app: &App, caller: &Caller, id: ConversationId) -> Outcome {
 /// [`Error::Conflict`] when its id is taken.
 pub async fn create(app: &Arc<App>, caller: &Caller, new: NewConversation) -> Result<Outcome, Error> {
     app.check_open()?;
-    let kind = if caller.by_session {
-        Kind::Support
-    } else {
-        Kind::Assistant
-    };
-    let conversation = Arc::new(
-        app.store
-            .create_conversation(&new, kind, &caller.user, app.now())
-            .await?,
-    );
+    let kind = if caller.by_session { Kind::Support } else { Kind::Assistant };
+    let conversation = Arc::new(app.store.create_conversation(&new, kind, &caller.user, app.now()).await?);
     let mut effects = vec![Effect::Publish(Envelope {
         event: Event::ConversationCreated(conversation.clone()),
         rooms: vec![Room::User(caller.user.id.clone())],
@@ -161,15 +136,9 @@ pub async fn create(app: &Arc<App>, caller: &Caller, new: NewConversation) -> Re
     if conversation.kind == Kind::Support {
         // Agents have it in their inbox.
         let event = Event::ConversationUpdated(conversation.clone());
-        effects.push(Effect::Publish(Envelope {
-            origin: caller.connection,
-            ..Envelope::to(Room::Agents, event)
-        }));
+        effects.push(Effect::Publish(Envelope { origin: caller.connection, ..Envelope::to(Room::Agents, event) }));
     }
-    Ok(Outcome {
-        reply: Reply::Conversation(conversation),
-        effects,
-    })
+    Ok(Outcome { reply: Reply::Conversation(conversation), effects })
 }
 
 /// Renames a conversation.
@@ -192,28 +161,14 @@ pub async fn update(
 /// The reply and the news that a conversation is different now.
 fn changed(caller: &Caller, conversation: Conversation) -> Outcome {
     let conversation = Arc::new(conversation);
-    let news = Envelope {
-        origin: caller.connection,
-        ..updated(conversation.clone())
-    };
-    Outcome {
-        reply: Reply::Conversation(conversation),
-        effects: vec![Effect::Publish(news)],
-    }
+    let news = Envelope { origin: caller.connection, ..updated(conversation.clone()) };
+    Outcome { reply: Reply::Conversation(conversation), effects: vec![Effect::Publish(news)] }
 }
 
 fn updated(conversation: Arc<Conversation>) -> Envelope {
-    let rooms = vec![
-        Room::Conversation(conversation.id.clone()),
-        Room::User(conversation.owner_id.clone()),
-        Room::Agents,
-    ];
-    Envelope {
-        event: Event::ConversationUpdated(conversation),
-        rooms,
-        origin: None,
-        except_user: None,
-    }
+    let rooms =
+        vec![Room::Conversation(conversation.id.clone()), Room::User(conversation.owner_id.clone()), Room::Agents];
+    Envelope { event: Event::ConversationUpdated(conversation), rooms, origin: None, except_user: None }
 }
 
 /// Removes a conversation and its log; everybody in it leaves.
@@ -223,15 +178,7 @@ fn updated(conversation: Arc<Conversation>) -> Envelope {
 pub async fn delete(app: &Arc<App>, caller: &Caller, id: ConversationId) -> Result<Outcome, Error> {
     let access = app.store.access(&caller.user, &id).await?;
     app.store.delete_conversation(&caller.user, &id).await?;
-    app.store
-        .audit(
-            caller.user.id.as_str(),
-            "delete_conversation",
-            id.as_str(),
-            "",
-            app.now(),
-        )
-        .await?;
+    app.store.audit(caller.user.id.as_str(), "delete_conversation", id.as_str(), "", app.now()).await?;
     let news = Envelope {
         event: Event::ConversationDeleted(id.clone()),
         rooms: vec![Room::Conversation(id.clone()), Room::User(access.owner)],
@@ -239,10 +186,7 @@ pub async fn delete(app: &Arc<App>, caller: &Caller, id: ConversationId) -> Resu
         except_user: None,
     };
     let effects = vec![Effect::StopAnswer(id.clone()), Effect::Publish(news), Effect::Empty(id)];
-    Ok(Outcome {
-        reply: Reply::Done,
-        effects,
-    })
+    Ok(Outcome { reply: Reply::Done, effects })
 }
 
 /// A person takes a support conversation over.
@@ -301,9 +245,7 @@ async fn handle(
         HandlingChange::Resolve => ("resolve", false),
     };
     let handled = app.store.handle(id, change, app.now()).await?;
-    app.store
-        .audit(caller.user.id.as_str(), action, id.as_str(), "", app.now())
-        .await?;
+    app.store.audit(caller.user.id.as_str(), action, id.as_str(), "", app.now()).await?;
     super::answers::tell_cancelled(app, handled.cancelled);
     if !handled.changed {
         return Ok(Reply::Conversation(Arc::new(handled.conversation)).into());
@@ -319,11 +261,7 @@ async fn handle(
 pub fn announce(app: &Arc<App>, id: ConversationId) {
     let inner = app.clone();
     app.tasks.spawn_until_stop(async move {
-        match inner
-            .store
-            .conversation(&crate::domain::user::User::system(), &id)
-            .await
-        {
+        match inner.store.conversation(&crate::domain::user::User::system(), &id).await {
             Ok(conversation) => inner.bus.publish(updated(Arc::new(conversation))),
             // It was deleted in between: that is told by its deletion.
             Err(Error::NotFound(_)) => {}

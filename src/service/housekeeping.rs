@@ -34,11 +34,7 @@ pub fn start(app: &Arc<App>) {
         end_unknown_and_expired(&app);
         Ok(())
     });
-    every(
-        app,
-        RECHECK,
-        |app| async move { accounts::recheck_connections(&app).await },
-    );
+    every(app, RECHECK, |app| async move { accounts::recheck_connections(&app).await });
     every(app, CLEAN, |app| async move {
         app.limits.forget_old(Instant::now());
         app.hub.sweep();

@@ -61,10 +61,7 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outco
     {
         effects.extend(join_by_sending(app, connection, &posted).await?);
     }
-    let reply = Reply::Posted {
-        message: posted.message.clone(),
-        duplicate: posted.duplicate,
-    };
+    let reply = Reply::Posted { message: posted.message.clone(), duplicate: posted.duplicate };
     if !posted.duplicate {
         app.messages_stored.fetch_add(1, Ordering::Relaxed);
         presence::stop_typing(app, &draft.conversation, &caller.user);
@@ -150,10 +147,7 @@ pub async fn set_typing(
         let sender = Sender::from(caller.user.as_ref());
         app.typing.start(&conversation, sender.clone(), Instant::now());
         let effects = vec![Effect::Publish(presence::typing(conversation, sender, true))];
-        return Ok(Outcome {
-            reply: Reply::Done,
-            effects,
-        });
+        return Ok(Outcome { reply: Reply::Done, effects });
     }
     presence::stop_typing(app, &conversation, &caller.user);
     Ok(Reply::Done.into())
@@ -170,22 +164,12 @@ pub async fn mark_read(
     mark: &ReadMark,
 ) -> Result<Outcome, Error> {
     check_access(app, caller, &conversation).await?;
-    let moved = app
-        .store
-        .mark_read(&conversation, &caller.user.id, mark, app.now())
-        .await?;
+    let moved = app.store.mark_read(&conversation, &caller.user.id, mark, app.now()).await?;
     let effects = moved.map(|up_to_seq| {
-        let event = Event::MessagesRead {
-            conversation: conversation.clone(),
-            user: caller.user.id.clone(),
-            up_to_seq,
-        };
+        let event = Event::MessagesRead { conversation: conversation.clone(), user: caller.user.id.clone(), up_to_seq };
         Effect::Publish(Envelope::to(Room::Conversation(conversation), event))
     });
-    Ok(Outcome {
-        reply: Reply::Done,
-        effects: effects.into_iter().collect(),
-    })
+    Ok(Outcome { reply: Reply::Done, effects: effects.into_iter().collect() })
 }
 
 /// Whoever has joined has access; others are looked up.

@@ -5,9 +5,11 @@
 
 pub mod accounts;
 pub mod answers;
+mod context;
 pub mod conversations;
 pub mod housekeeping;
 pub mod messages;
+mod pace;
 pub mod presence;
 
 use std::{sync::Arc, time::Instant};
@@ -67,19 +69,10 @@ const OTHER_KINDS_FACTOR: u32 = 10;
 /// Every refusal of contract section 12; an internal cause has been logged.
 pub async fn hear(app: &Arc<App>, connection: &Arc<Connection>, command: Command) -> Result<Outcome, Error> {
     if let Command::Authenticate(credentials) = command {
-        return logged(
-            accounts::sign_in_connection(app, connection, &credentials).await,
-            "authenticate",
-        );
+        return logged(accounts::sign_in_connection(app, connection, &credentials).await, "authenticate");
     }
-    let identity = connection
-        .identity()
-        .ok_or(Error::Unauthenticated("Authentication required"))?;
-    let caller = Caller {
-        user: identity.user,
-        connection: Some(connection.id),
-        by_session: identity.by_session,
-    };
+    let identity = connection.identity().ok_or(Error::Unauthenticated("Authentication required"))?;
+    let caller = Caller { user: identity.user, connection: Some(connection.id), by_session: identity.by_session };
     execute(app, &caller, command).await
 }
 
@@ -96,24 +89,12 @@ pub async fn execute(app: &Arc<App>, caller: &Caller, command: Command) -> Resul
 async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<Outcome, Error> {
     match command {
         Command::Authenticate(_) => Err(Error::invalid("sign in first, then ask")),
-        Command::Join {
-            conversation,
-            backlog,
-            kind_if_new,
-        } => conversations::join(app, caller, &conversation, backlog, kind_if_new).await,
+        Command::Join { conversation, backlog, kind_if_new } => {
+            conversations::join(app, caller, &conversation, backlog, kind_if_new).await
+        }
         Command::Leave { conversation } => Ok(conversations::leave(app, caller, conversation)),
-        Command::PostMessage {
-            conversation,
-            content,
-            client_message_id,
-            kind_if_new,
-        } => {
-            let draft = messages::Draft {
-                conversation,
-                content,
-                client_message_id,
-                kind_if_new,
-            };
+        Command::PostMessage { conversation, content, client_message_id, kind_if_new } => {
+            let draft = messages::Draft { conversation, content, client_message_id, kind_if_new };
             messages::post(app, caller, draft).await
         }
         Command::SetTyping { conversation, typing } => messages::set_typing(app, caller, conversation, typing).await,
@@ -140,8 +121,7 @@ fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
         Command::PostMessage { .. } | Command::SetTyping { .. } | Command::RegenerateAnswer { .. } => limit,
         _ => limit.saturating_mul(OTHER_KINDS_FACTOR),
     };
-    app.limits
-        .count(caller.user.id.as_str(), command.name(), limit, Instant::now())
+    app.limits.count(caller.user.id.as_str(), command.name(), limit, Instant::now())
 }
 
 /// Logs an internal cause, once, with what was asked.

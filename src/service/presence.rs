@@ -33,22 +33,9 @@ pub fn announce(app: &Arc<App>, user: Arc<User>, online: bool, also: Vec<Convers
         conversations.extend(also);
         conversations.sort();
         conversations.dedup();
-        let rooms = conversations
-            .into_iter()
-            .map(Room::Conversation)
-            .chain([Room::Agents])
-            .collect();
-        let event = Event::Presence {
-            user: user.id.clone(),
-            online,
-            at,
-        };
-        inner.bus.publish(Envelope {
-            event,
-            rooms,
-            origin: None,
-            except_user: Some(user.id.clone()),
-        });
+        let rooms = conversations.into_iter().map(Room::Conversation).chain([Room::Agents]).collect();
+        let event = Event::Presence { user: user.id.clone(), online, at };
+        inner.bus.publish(Envelope { event, rooms, origin: None, except_user: Some(user.id.clone()) });
     });
 }
 
@@ -65,25 +52,12 @@ pub(super) fn on_join(
     let mut effects: Vec<Effect> = there
         .iter()
         .filter(|other| other.id != user.id)
-        .map(|other| {
-            Effect::Tell(
-                connection,
-                Event::Presence {
-                    user: other.id.clone(),
-                    online: true,
-                    at,
-                },
-            )
-        })
+        .map(|other| Effect::Tell(connection, Event::Presence { user: other.id.clone(), online: true, at }))
         .collect();
     // Participants were told to the others when they connected.
     if !is_participant {
         effects.push(Effect::Publish(Envelope {
-            event: Event::Presence {
-                user: user.id.clone(),
-                online: true,
-                at,
-            },
+            event: Event::Presence { user: user.id.clone(), online: true, at },
             rooms: vec![Room::Conversation(conversation.clone())],
             origin: Some(connection),
             except_user: Some(user.id.clone()),
@@ -94,11 +68,7 @@ pub(super) fn on_join(
 
 /// Cleans up behind a connection that has gone.
 pub fn depart(app: &Arc<App>, connection: &Arc<Connection>) {
-    let Departure {
-        was_last,
-        user,
-        conversations,
-    } = app.hub.disconnect(connection);
+    let Departure { was_last, user, conversations } = app.hub.disconnect(connection);
     let Some(user) = user else { return };
     for conversation in &conversations {
         stop_typing(app, conversation, &user);
@@ -121,10 +91,6 @@ pub(super) fn typing(conversation: ConversationId, user: Sender, typing: bool) -
         rooms: vec![Room::Conversation(conversation.clone())],
         origin: None,
         except_user: Some(user.user_id.clone()),
-        event: Event::Typing {
-            conversation,
-            user,
-            typing,
-        },
+        event: Event::Typing { conversation, user, typing },
     }
 }

@@ -53,10 +53,7 @@ impl Store {
         let found = InConversation::find_by_statement(statement(read.get_database_backend(), WAITING, values))
             .all(read)
             .await?;
-        Ok(found
-            .iter()
-            .map(|row| ConversationId::trusted(&row.conversation_id))
-            .collect())
+        Ok(found.iter().map(|row| ConversationId::trusted(&row.conversation_id)).collect())
     }
 
     /// Takes the conversation's oldest waiting answer for `owner` until `lease_until`; none when nothing waits or one
@@ -103,12 +100,8 @@ impl Store {
         lease_until: Timestamp,
     ) -> Result<bool, Error> {
         let change = "UPDATE answers SET text = ?, lease_until = ? WHERE id = ? AND attempt = ? AND status = 'running'";
-        let values = vec![
-            text.into(),
-            lease_until.timestamp_millis().into(),
-            id.as_str().into(),
-            i64::from(attempt).into(),
-        ];
+        let values =
+            vec![text.into(), lease_until.timestamp_millis().into(), id.as_str().into(), i64::from(attempt).into()];
         self.change_one(change, values).await
     }
 
@@ -190,9 +183,7 @@ impl Store {
 
     async fn change_one(&self, text: &str, values: Vec<sea_orm::Value>) -> Result<bool, Error> {
         let write = self.write();
-        let done = write
-            .execute_raw(statement(write.get_database_backend(), text, values))
-            .await?;
+        let done = write.execute_raw(statement(write.get_database_backend(), text, values)).await?;
         Ok(done.rows_affected() > 0)
     }
 

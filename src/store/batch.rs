@@ -79,10 +79,8 @@ impl Store {
         let mut sent: HashMap<Key<'_>, usize> = HashMap::new();
         for (index, draft) in drafts.iter().enumerate() {
             // The rows of this batch are not in the database yet, so its own repetitions are found here.
-            let key = draft
-                .client_message_id
-                .as_ref()
-                .map(|client_id| (&draft.conversation, &draft.sender.id, client_id));
+            let key =
+                draft.client_message_id.as_ref().map(|client_id| (&draft.conversation, &draft.sender.id, client_id));
             if let Some(first) = key.and_then(|key| sent.get(&key)) {
                 outcomes.push(Outcome::SameAs(*first));
                 continue;
@@ -141,9 +139,7 @@ async fn refusal(transaction: &DatabaseTransaction, draft: &Draft) -> Result<Out
     let Some(client_id) = &draft.client_message_id else {
         return Ok(not_found);
     };
-    let conversation = conversation::Entity::find_by_id(draft.conversation.as_str())
-        .one(transaction)
-        .await?;
+    let conversation = conversation::Entity::find_by_id(draft.conversation.as_str()).one(transaction).await?;
     let earlier = message::Entity::find()
         .filter(message::Column::ConversationId.eq(draft.conversation.as_str()))
         .filter(message::Column::SenderId.eq(draft.sender.id.as_str()))
@@ -216,14 +212,10 @@ impl Inserts {
     /// One statement for each table that has something to insert.
     async fn run(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
         if !self.messages.is_empty() {
-            message::Entity::insert_many(self.messages)
-                .exec_without_returning(transaction)
-                .await?;
+            message::Entity::insert_many(self.messages).exec_without_returning(transaction).await?;
         }
         if !self.answers.is_empty() {
-            answer::Entity::insert_many(self.answers)
-                .exec_without_returning(transaction)
-                .await?;
+            answer::Entity::insert_many(self.answers).exec_without_returning(transaction).await?;
         }
         if !self.participants.is_empty() {
             // The same sender may have several first messages in one batch.

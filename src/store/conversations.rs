@@ -83,18 +83,15 @@ impl Store {
             joined_at: Set(now),
         };
         let transaction = self.begin().await?;
-        let inserted = conversation::Entity::insert(row.clone().into_active_model())
-            .exec_without_returning(&transaction)
-            .await;
+        let inserted =
+            conversation::Entity::insert(row.clone().into_active_model()).exec_without_returning(&transaction).await;
         match inserted {
             Err(error) if nature(&error) == Nature::Duplicate => {
                 return Err(Error::Conflict("conversation id is already taken"));
             }
             other => other?,
         };
-        participant::Entity::insert(first)
-            .exec_without_returning(&transaction)
-            .await?;
+        participant::Entity::insert(first).exec_without_returning(&transaction).await?;
         transaction.commit().await?;
         self.with_details(row).await
     }
@@ -236,10 +233,7 @@ async fn reachable(
     viewer: &User,
     id: &ConversationId,
 ) -> Result<conversation::Model, Error> {
-    let found = conversation::Entity::find_by_id(id.as_str())
-        .filter(visible_to(viewer))
-        .one(db)
-        .await?;
+    let found = conversation::Entity::find_by_id(id.as_str()).filter(visible_to(viewer)).one(db).await?;
     found.ok_or(Error::NotFound("conversation"))
 }
 
@@ -258,13 +252,11 @@ fn cursor_at(last: &conversation::Model) -> String {
 /// What comes after the conversation that a cursor names.
 fn behind(cursor: &str) -> Result<Condition, Error> {
     let (updated_at, id) = read_cursor(cursor).ok_or_else(|| Error::invalid("cursor is not valid"))?;
-    Ok(Condition::any()
-        .add(conversation::Column::UpdatedAt.lt(updated_at))
-        .add(
-            Condition::all()
-                .add(conversation::Column::UpdatedAt.eq(updated_at))
-                .add(conversation::Column::Id.lt(id.as_str())),
-        ))
+    Ok(Condition::any().add(conversation::Column::UpdatedAt.lt(updated_at)).add(
+        Condition::all()
+            .add(conversation::Column::UpdatedAt.eq(updated_at))
+            .add(conversation::Column::Id.lt(id.as_str())),
+    ))
 }
 
 fn read_cursor(cursor: &str) -> Option<(i64, ConversationId)> {

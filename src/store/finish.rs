@@ -73,11 +73,7 @@ impl Store {
             return Err(Error::internal("an answer can only be finished with a terminal status"));
         }
         let transaction = self.begin().await?;
-        let seq = if finish.text.trim().is_empty() {
-            None
-        } else {
-            take_number(&transaction, &finish).await?
-        };
+        let seq = if finish.text.trim().is_empty() { None } else { take_number(&transaction, &finish).await? };
         let status = match seq {
             // Text, but no number: a person has taken over (or the next statement finds the answer lost).
             None if !finish.text.trim().is_empty() => AnswerStatus::Cancelled,
@@ -92,9 +88,7 @@ impl Store {
             return Ok(Finished::NoMessage);
         };
         let message = message_of(finish, seq);
-        message::Entity::insert(rows::message_row(&message, seq)?)
-            .exec_without_returning(&transaction)
-            .await?;
+        message::Entity::insert(rows::message_row(&message, seq)?).exec_without_returning(&transaction).await?;
         transaction.commit().await?;
         Ok(Finished::Stored(Arc::new(message)))
     }
@@ -133,9 +127,7 @@ async fn end(transaction: &DatabaseTransaction, finish: &Finish<'_>, status: Ans
         finish.answer.id.as_str().into(),
         i64::from(finish.answer.attempt).into(),
     ];
-    let done = transaction
-        .execute_raw(statement(transaction.get_database_backend(), END, values))
-        .await?;
+    let done = transaction.execute_raw(statement(transaction.get_database_backend(), END, values)).await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -82,11 +82,7 @@ impl Store {
         }
         let cancelled = cancel_answers(&transaction, id, states, at).await?;
         transaction.commit().await?;
-        Ok(Handled {
-            conversation: self.with_details(after).await?,
-            changed,
-            cancelled,
-        })
+        Ok(Handled { conversation: self.with_details(after).await?, changed, cancelled })
     }
 
     /// Remembers that a support conversation waits for a person; none when it did already, a person handles it, or
@@ -122,17 +118,12 @@ pub(super) async fn cancel_answers(
                 WHERE conversation_id = ? AND status = ? RETURNING id";
     for state in states {
         let values = vec![at.timestamp_millis().into(), id.as_str().into(), (*state).into()];
-        let ended = db
-            .query_all_raw(statement(db.get_database_backend(), text, values))
-            .await?;
+        let ended = db.query_all_raw(statement(db.get_database_backend(), text, values)).await?;
         cancelled.extend(ids(&ended)?);
     }
     Ok(cancelled)
 }
 
 fn ids(found: &[QueryResult]) -> Result<Vec<AnswerId>, DbErr> {
-    found
-        .iter()
-        .map(|row| Ok(AnswerId::trusted(&row.try_get_by_index::<String>(0)?)))
-        .collect()
+    found.iter().map(|row| Ok(AnswerId::trusted(&row.try_get_by_index::<String>(0)?))).collect()
 }

@@ -126,9 +126,7 @@ impl Store {
                 .all(self.read())
                 .await?;
             newest.extend(
-                counters
-                    .into_iter()
-                    .map(|row| (ConversationId::trusted(&row.id), row.last_seq.unsigned_abs())),
+                counters.into_iter().map(|row| (ConversationId::trusted(&row.id), row.last_seq.unsigned_abs())),
             );
         }
         Ok(newest)
@@ -161,16 +159,9 @@ impl Store {
                     ON CONFLICT (conversation_id, user_id) DO UPDATE \
                     SET up_to_seq = excluded.up_to_seq, updated_at = excluded.updated_at \
                     WHERE read_marks.up_to_seq < excluded.up_to_seq RETURNING up_to_seq";
-        let values = vec![
-            user.as_str().into(),
-            up_to.into(),
-            up_to.into(),
-            at.timestamp_millis().into(),
-            id.as_str().into(),
-        ];
-        let moved = Mark::find_by_statement(statement(write.get_database_backend(), text, values))
-            .one(write)
-            .await?;
+        let values =
+            vec![user.as_str().into(), up_to.into(), up_to.into(), at.timestamp_millis().into(), id.as_str().into()];
+        let moved = Mark::find_by_statement(statement(write.get_database_backend(), text, values)).one(write).await?;
         Ok(moved.map(|mark| mark.up_to_seq.unsigned_abs()))
     }
 
@@ -206,10 +197,7 @@ impl Store {
             .map(MessageId::as_str)
             .collect();
         if !missing.is_empty() {
-            let questions = message::Entity::find()
-                .filter(message::Column::Id.is_in(missing))
-                .all(self.read())
-                .await?;
+            let questions = message::Entity::find().filter(message::Column::Id.is_in(missing)).all(self.read()).await?;
             for row in questions {
                 let question = Arc::new(rows::message(row)?);
                 known.insert(question.id.clone(), question);

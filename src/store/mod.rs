@@ -71,13 +71,7 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let open::Connections { write, read } = open::open(url).await?;
         let (drafts, inbox) = mpsc::channel(DRAFTS_WAITING_MAX);
-        let inner = Inner {
-            write,
-            read,
-            drafts,
-            inbox: Mutex::new(inbox),
-            closing: CancellationToken::new(),
-        };
+        let inner = Inner { write, read, drafts, inbox: Mutex::new(inbox), closing: CancellationToken::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -39,9 +39,8 @@ pub(super) async fn open(url: &str) -> Result<Connections, Error> {
 }
 
 async fn sqlite(url: &str) -> Result<Connections, Error> {
-    let file: SqliteConnectOptions = url
-        .parse()
-        .map_err(|_| Error::invalid("the database URL is not a valid sqlite: URL"))?;
+    let file: SqliteConnectOptions =
+        url.parse().map_err(|_| Error::invalid("the database URL is not a valid sqlite: URL"))?;
     if let Some(folder) = file.get_filename().parent() {
         tokio::fs::create_dir_all(folder).await.map_err(Error::internal)?;
     }
@@ -53,24 +52,16 @@ async fn sqlite(url: &str) -> Result<Connections, Error> {
 
 fn sqlite_options(url: &str, connections: u32, query_only: bool) -> ConnectOptions {
     let mut options = common(url, connections);
-    options
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .map_sqlx_sqlite_opts(move |file| {
-            let file = file
-                .create_if_missing(!query_only)
-                .journal_mode(SqliteJournalMode::Wal)
-                // NORMAL would lose acknowledged messages when the power fails.
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(BUSY_TIMEOUT)
-                .foreign_keys(true);
-            if query_only {
-                file.pragma("query_only", "ON")
-            } else {
-                file
-            }
-        });
+    options.test_before_acquire(false).idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(move |file| {
+        let file = file
+            .create_if_missing(!query_only)
+            .journal_mode(SqliteJournalMode::Wal)
+            // NORMAL would lose acknowledged messages when the power fails.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        if query_only { file.pragma("query_only", "ON") } else { file }
+    });
     options
 }
 
@@ -78,18 +69,12 @@ async fn postgres(url: &str) -> Result<Connections, Error> {
     let mut options = common(url, POSTGRES_CONNECTIONS);
     options.set_application_name("switchboard");
     let pool = Database::connect(options).await?;
-    Ok(Connections {
-        write: pool.clone(),
-        read: pool,
-    })
+    Ok(Connections { write: pool.clone(), read: pool })
 }
 
 fn common(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT);
+    options.max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     // Statements (never their values) at debug level. The type belongs to a crate that is no dependency of ours.
     if let Ok(debug) = "debug".parse() {
         options.sqlx_logging_level(debug);

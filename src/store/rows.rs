@@ -40,12 +40,7 @@ pub(super) fn column(number: u64) -> i64 {
 }
 
 pub(super) fn user(row: user::Model) -> Result<User, DbErr> {
-    Ok(User {
-        role: word(&row.role)?,
-        id: UserId::trusted(&row.id),
-        name: row.name,
-        email: row.email,
-    })
+    Ok(User { role: word(&row.role)?, id: UserId::trusted(&row.id), name: row.name, email: row.email })
 }
 
 pub(super) fn message(row: message::Model) -> Result<Message, DbErr> {
@@ -164,10 +159,7 @@ async fn participants_of(
     db: &impl ConnectionTrait,
     rows: &[conversation::Model],
 ) -> Result<HashMap<String, Vec<UserId>>, DbErr> {
-    let owners: HashMap<&str, &str> = rows
-        .iter()
-        .map(|row| (row.id.as_str(), row.owner_id.as_str()))
-        .collect();
+    let owners: HashMap<&str, &str> = rows.iter().map(|row| (row.id.as_str(), row.owner_id.as_str())).collect();
     let found = participant::Entity::find()
         .filter(participant::Column::ConversationId.is_in(owners.keys().copied()))
         .order_by_asc(participant::Column::JoinedAt)
@@ -177,10 +169,7 @@ async fn participants_of(
     let mut people: HashMap<String, Vec<UserId>> = HashMap::new();
     for row in found {
         if owners.get(row.conversation_id.as_str()) != Some(&row.user_id.as_str()) {
-            people
-                .entry(row.conversation_id)
-                .or_default()
-                .push(UserId::trusted(&row.user_id));
+            people.entry(row.conversation_id).or_default().push(UserId::trusted(&row.user_id));
         }
     }
     Ok(people)
@@ -203,8 +192,5 @@ async fn newest_of(
         return Ok(HashMap::new());
     }
     let found = message::Entity::find().filter(wanted).all(db).await?;
-    found
-        .into_iter()
-        .map(|row| Ok((row.conversation_id.clone(), Box::new(message(row)?))))
-        .collect()
+    found.into_iter().map(|row| Ok((row.conversation_id.clone(), Box::new(message(row)?)))).collect()
 }

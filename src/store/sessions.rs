@@ -44,9 +44,7 @@ impl Store {
             created_at: Set(new.at.timestamp_millis()),
             expires_at: Set(new.expires_at.timestamp_millis()),
         };
-        session::Entity::insert(row)
-            .exec_without_returning(self.write())
-            .await?;
+        session::Entity::insert(row).exec_without_returning(self.write()).await?;
         Ok(())
     }
 
@@ -84,13 +82,8 @@ impl Store {
             expires_at: Set(expires_at.timestamp_millis()),
         };
         // Signing out twice is fine.
-        let twice = OnConflict::column(revoked_token::Column::TokenHash)
-            .do_nothing()
-            .to_owned();
-        revoked_token::Entity::insert(row)
-            .on_conflict(twice)
-            .exec_without_returning(self.write())
-            .await?;
+        let twice = OnConflict::column(revoked_token::Column::TokenHash).do_nothing().to_owned();
+        revoked_token::Entity::insert(row).on_conflict(twice).exec_without_returning(self.write()).await?;
         Ok(())
     }
 
@@ -109,10 +102,7 @@ impl Store {
     /// Only when the database fails.
     pub async fn purge_expired(&self, at: Timestamp) -> Result<(), Error> {
         let now = at.timestamp_millis();
-        session::Entity::delete_many()
-            .filter(session::Column::ExpiresAt.lte(now))
-            .exec(self.write())
-            .await?;
+        session::Entity::delete_many().filter(session::Column::ExpiresAt.lte(now)).exec(self.write()).await?;
         revoked_token::Entity::delete_many()
             .filter(revoked_token::Column::ExpiresAt.lte(now))
             .exec(self.write())

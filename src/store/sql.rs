@@ -27,9 +27,6 @@ mod tests {
         let values = || vec![Value::from(1), Value::from(2)];
         let text = "UPDATE t SET a = ? WHERE b = ?";
         assert_eq!(statement(DbBackend::Sqlite, text, values()).sql, text);
-        assert_eq!(
-            statement(DbBackend::Postgres, text, values()).sql,
-            "UPDATE t SET a = $1 WHERE b = $2"
-        );
+        assert_eq!(statement(DbBackend::Postgres, text, values()).sql, "UPDATE t SET a = $1 WHERE b = $2");
     }
 }

@@ -61,11 +61,7 @@ impl Store {
             Ok(()) => Ok(rows::user(row)?),
             Err(error) if nature(&error) == Nature::Duplicate => {
                 let id_taken = user::Entity::find_by_id(id.as_str()).one(self.write()).await?.is_some();
-                Err(Error::Conflict(if id_taken {
-                    "user id is already taken"
-                } else {
-                    "email is already registered"
-                }))
+                Err(Error::Conflict(if id_taken { "user id is already taken" } else { "email is already registered" }))
             }
             Err(error) => Err(error.into()),
         }
@@ -161,11 +157,7 @@ impl Store {
                 .into_tuple()
                 .all(self.read())
                 .await?;
-            roles.extend(
-                found
-                    .iter()
-                    .map(|(id, role)| (UserId::trusted(id), Role::from_word(role))),
-            );
+            roles.extend(found.iter().map(|(id, role)| (UserId::trusted(id), Role::from_word(role))));
         }
         Ok(roles)
     }
@@ -189,10 +181,7 @@ impl Store {
     pub async fn delete_user(&self, id_or_email: &str, at: Timestamp) -> Result<User, Error> {
         let row = self.living(id_or_email).await?;
         let transaction = self.begin().await?;
-        session::Entity::delete_many()
-            .filter(session::Column::UserId.eq(row.id.as_str()))
-            .exec(&transaction)
-            .await?;
+        session::Entity::delete_many().filter(session::Column::UserId.eq(row.id.as_str())).exec(&transaction).await?;
         let mut tombstone = row.clone().into_active_model();
         tombstone.email = Set(None);
         tombstone.password_hash = Set(None);
@@ -203,14 +192,10 @@ impl Store {
     }
 
     async fn living(&self, id_or_email: &str) -> Result<user::Model, Error> {
-        let wanted = Condition::any()
-            .add(user::Column::Id.eq(id_or_email))
-            .add(user::Column::Email.eq(lowercase(id_or_email)));
-        let found = user::Entity::find()
-            .filter(wanted)
-            .filter(user::Column::DeletedAt.is_null())
-            .one(self.write())
-            .await?;
+        let wanted =
+            Condition::any().add(user::Column::Id.eq(id_or_email)).add(user::Column::Email.eq(lowercase(id_or_email)));
+        let found =
+            user::Entity::find().filter(wanted).filter(user::Column::DeletedAt.is_null()).one(self.write()).await?;
         found.ok_or(Error::NotFound("user"))
     }
 
@@ -245,17 +230,13 @@ impl Store {
             false.into(),
             row.created_at.into(),
         ];
-        write
-            .execute_raw(super::sql::statement(write.get_database_backend(), text, values))
-            .await?;
+        write.execute_raw(super::sql::statement(write.get_database_backend(), text, values)).await?;
         Ok(())
     }
 }
 
 async fn insert(db: &impl ConnectionTrait, row: &user::Model) -> Result<(), sea_orm::DbErr> {
-    user::Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(db)
-        .await?;
+    user::Entity::insert(row.clone().into_active_model()).exec_without_returning(db).await?;
     Ok(())
 }
 

@@ -35,11 +35,7 @@ impl Store {
     pub async fn post(&self, draft: Draft) -> Result<Posted, Error> {
         const STOPPED: Error = Error::Unavailable("server is shutting down");
         let (reply, outcome) = oneshot::channel();
-        self.inner
-            .drafts
-            .send(Waiting { draft, reply })
-            .await
-            .map_err(|_| STOPPED)?;
+        self.inner.drafts.send(Waiting { draft, reply }).await.map_err(|_| STOPPED)?;
         outcome.await.map_err(|_| STOPPED)?
     }
 

@@ -49,13 +49,8 @@ pub fn check_origin(config: &Origins, headers: &HeaderMap) -> Result<(), Refusal
 
 /// The page comes from this very server, as the browser addresses it.
 fn is_own(origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_ascii_lowercase);
-    let page = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
+    let page = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     page.is_some() && page == host.as_deref()
 }
 
@@ -109,9 +104,7 @@ pub fn accept_key<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
 
 fn has_word(headers: &HeaderMap, name: &str, word: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .any(|item| item.trim().eq_ignore_ascii_case(word))
+    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(word))
 }
 
 /// The answer that begins a WebSocket.
@@ -132,14 +125,10 @@ pub fn refuse((status, why): Refusal) -> axum::response::Response {
     let mut response = (status, why).into_response();
     match status {
         StatusCode::UPGRADE_REQUIRED => {
-            response
-                .headers_mut()
-                .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         StatusCode::SERVICE_UNAVAILABLE => {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
         _ => {}
     }
@@ -175,9 +164,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<String> {
 #[must_use]
 pub fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let pairs = form_urlencoded::parse(query?.as_bytes());
-    let mut values = pairs
-        .filter(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned());
+    let mut values = pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     values.next().filter(|value| !value.is_empty())
 }
 
@@ -198,24 +185,13 @@ mod tests {
         let list = Origins::List(vec!["https://good.example".into()]);
         let check =
             |origin| check_origin(&list, &headers(&[("host", "chat.example:3000"), ("origin", origin)])).is_ok();
-        for good in [
-            "https://good.example",
-            "HTTPS://GOOD.example",
-            "http://chat.example:3000",
-        ] {
+        for good in ["https://good.example", "HTTPS://GOOD.example", "http://chat.example:3000"] {
             assert!(check(good), "{good}");
         }
-        let bad = [
-            "https://evil.example",
-            "null",
-            "https://good.example.evil",
-            "https://evilgood.example",
-        ];
-        for origin in bad.into_iter().chain([
-            "https://good.example:444",
-            "http://good.example",
-            "https://good.example.",
-        ]) {
+        let bad = ["https://evil.example", "null", "https://good.example.evil", "https://evilgood.example"];
+        for origin in
+            bad.into_iter().chain(["https://good.example:444", "http://good.example", "https://good.example."])
+        {
             assert!(!check(origin), "{origin}");
         }
         let twice = headers(&[("host", "h"), ("origin", "http://h"), ("origin", "http://h")]);
@@ -238,21 +214,11 @@ mod tests {
         };
         assert_eq!(request(&good).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         for skipped in 0..good.len() {
-            let pairs: Vec<_> = good
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| *i != skipped)
-                .map(|(_, p)| *p)
-                .collect();
+            let pairs: Vec<_> = good.iter().enumerate().filter(|(i, _)| *i != skipped).map(|(_, p)| *p).collect();
             assert!(request(&pairs).is_err(), "without {}", good[skipped].0);
         }
         let with_key = |key| [good[0], good[1], good[2], ("sec-websocket-key", key)];
         assert!(request(&with_key("AAAA")).is_err());
-        assert_eq!(
-            request(&[good[0], good[1], ("sec-websocket-version", "8"), good[3]])
-                .unwrap_err()
-                .0,
-            426
-        );
+        assert_eq!(request(&[good[0], good[1], ("sec-websocket-version", "8"), good[3]]).unwrap_err().0, 426);
     }
 }

@@ -27,10 +27,8 @@ impl Drop for Aimock {
 impl Aimock {
     async fn start() -> Self {
         let program = std::env::var("LLMOCK").expect("LLMOCK is not set: run tests/run");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let process = Command::new(program)
             .args(["-p", &port.to_string(), "-l", "30", "-c", "8", "--validate-on-load"])
             .args(["-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/aimock")])
@@ -45,10 +43,7 @@ impl Aimock {
             }
         };
         timeout(Duration::from_secs(20), ready).await.expect("aimock listens");
-        Self {
-            base_url: format!("http://127.0.0.1:{port}/v1"),
-            process,
-        }
+        Self { base_url: format!("http://127.0.0.1:{port}/v1"), process }
     }
 }
 

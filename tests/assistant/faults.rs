@@ -73,19 +73,10 @@ async fn an_answer_that_stops_in_the_middle_has_failed() {
     let said_so = format!("{half}data: {{\"choices\":[{{\"finish_reason\":\"error\"}}]}}\n\n");
     for (what, reply) in [
         ("a clean end without a finish reason", Reply::stream(&half)),
-        (
-            "DONE without a finish reason",
-            Reply::stream(&format!("{half}data: [DONE]\n\n")),
-        ),
+        ("DONE without a finish reason", Reply::stream(&format!("{half}data: [DONE]\n\n"))),
         ("a cut", Reply::cut(&half)),
-        (
-            "malformed data",
-            Reply::stream(&format!("{half}data: {{\"choi\n\n{STOP}")),
-        ),
-        (
-            "an unfit type",
-            Reply::stream(&format!("{half}data: {{\"choices\":7}}\n\n{STOP}")),
-        ),
+        ("malformed data", Reply::stream(&format!("{half}data: {{\"choi\n\n{STOP}"))),
+        ("an unfit type", Reply::stream(&format!("{half}data: {{\"choices\":7}}\n\n{STOP}"))),
         ("an error in the stream", Reply::stream(&in_band)),
         ("a finish reason that is an error", Reply::stream(&said_so)),
     ] {
@@ -95,11 +86,7 @@ async fn an_answer_that_stops_in_the_middle_has_failed() {
         let error = outcome.error();
         assert_eq!(error.kind, Kind::Broken, "{what}");
         assert!(!error.cause.contains("secret"), "{what}");
-        assert_eq!(
-            server.received().len(),
-            1,
-            "{what}: text was shown, so nothing is asked again"
-        );
+        assert_eq!(server.received().len(), 1, "{what}: text was shown, so nothing is asked again");
     }
 }
 
@@ -162,10 +149,7 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn no_key_and_no_words_reach_the_log_at_any_level() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     tracing::subscriber::set_global_default(subscriber).expect("the only one");
     let quoted = r#"{"error":{"message":"bad key sk-hidden for: private question"}}"#;
     let replies = [
@@ -175,9 +159,7 @@ async fn no_key_and_no_words_reach_the_log_at_any_level() {
     let server = Scripted::start(replies).await;
     let mut settings = settings(&server.base_url);
     settings.primary.api_key = Some("sk-hidden".to_owned());
-    let error = finish(assistant(&settings).stream(prompt("private question")))
-        .await
-        .error();
+    let error = finish(assistant(&settings).stream(prompt("private question"))).await.error();
     assert_eq!(error.kind, Kind::Broken);
     let log = String::from_utf8(log.0.lock().expect("no panic while held").clone()).expect("text");
     assert!(log.contains("asked again"), "the log is really collected");

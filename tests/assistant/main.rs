@@ -54,9 +54,7 @@ async fn finish(mut answer: Answering) -> Outcome {
 }
 
 async fn next(answer: &mut Answering) -> Option<Result<Delta, AssistantError>> {
-    tokio::time::timeout(Duration::from_secs(30), answer.next())
-        .await
-        .expect("the next step comes in time")
+    tokio::time::timeout(Duration::from_secs(30), answer.next()).await.expect("the next step comes in time")
 }
 
 /// The text of the next step, which must be one.
@@ -70,20 +68,13 @@ async fn next_text(answer: &mut Answering) -> String {
 fn prompt(question: &str) -> Prompt {
     Prompt {
         persona: persona("default"),
-        turns: vec![Turn {
-            role: TurnRole::User,
-            content: question.to_owned(),
-        }],
+        turns: vec![Turn { role: TurnRole::User, content: question.to_owned() }],
         support: false,
     }
 }
 
 fn endpoint(base_url: &str) -> Endpoint {
-    Endpoint {
-        base_url: Some(base_url.to_owned()),
-        api_key: None,
-        model: "test-model".to_owned(),
-    }
+    Endpoint { base_url: Some(base_url.to_owned()), api_key: None, model: "test-model".to_owned() }
 }
 
 fn settings(base_url: &str) -> Settings {

@@ -21,23 +21,13 @@ async fn the_model_sees_persona_support_line_and_turns() {
     let mut asked = prompt("where is my order?");
     asked.persona = persona("tutor");
     asked.support = true;
-    asked.turns.insert(
-        0,
-        Turn {
-            role: TurnRole::Assistant,
-            content: "Welcome".to_owned(),
-        },
-    );
+    asked.turns.insert(0, Turn { role: TurnRole::Assistant, content: "Welcome".to_owned() });
     let mut settings = settings(&format!("{}/", server.base_url));
     settings.primary.api_key = Some(" sk-test \n".to_owned());
     finish(assistant(&settings).stream(asked)).await.done();
 
     let received = server.received().pop().expect("one request");
-    assert!(
-        received.head.starts_with("post /v1/chat/completions "),
-        "{}",
-        received.head
-    );
+    assert!(received.head.starts_with("post /v1/chat/completions "), "{}", received.head);
     assert!(received.head.contains("authorization: bearer sk-test\r\n"));
     let body = received.body;
     assert_eq!(body["model"], "test-model");
@@ -87,10 +77,7 @@ async fn usage_comes_from_the_provider_or_is_estimated() {
     );
     let server = Scripted::start([Reply::stream(&counted), good("12345678")]).await;
     let (usage, end) = ask(&server.base_url, "hi").await.done();
-    assert_eq!(
-        (usage.model.as_str(), usage.prompt_tokens, usage.completion_tokens),
-        ("named-7b", 11, 5)
-    );
+    assert_eq!((usage.model.as_str(), usage.prompt_tokens, usage.completion_tokens), ("named-7b", 11, 5));
     assert!(!usage.estimated);
     assert_eq!(end, Finish::Length);
 

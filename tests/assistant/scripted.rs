@@ -105,12 +105,7 @@ impl Scripted {
                 connections.spawn(serve(stream, reply, Arc::clone(&seen), tell_closed.clone()));
             }
         });
-        Self {
-            base_url: format!("http://{address}/v1"),
-            received,
-            closed,
-            _tasks: tasks,
-        }
+        Self { base_url: format!("http://{address}/v1"), received, closed, _tasks: tasks }
     }
 
     /// All requests so far.
@@ -154,10 +149,7 @@ async fn read_request(stream: &mut TcpStream) -> Received {
         if let Some((head, body)) = text.split_once("\r\n\r\n")
             && let Ok(body) = serde_json::from_str(body)
         {
-            return Received {
-                head: head.to_lowercase(),
-                body,
-            };
+            return Received { head: head.to_lowercase(), body };
         }
     }
 }

@@ -60,10 +60,7 @@ async fn offline_says_so_in_several_pieces_and_repeats_nothing() {
         assert_eq!(text.contains("OPENAI_API_KEY"), !support);
         assert_eq!(text.contains("a person from the team"), support);
         let (usage, end) = outcome.done();
-        assert_eq!(
-            (usage.model.as_str(), usage.estimated, end),
-            ("offline", true, Finish::Stop)
-        );
+        assert_eq!((usage.model.as_str(), usage.estimated, end), ("offline", true, Finish::Stop));
     }
 }
 

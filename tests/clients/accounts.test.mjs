@@ -124,11 +124,8 @@ test("a deleted user's connections are closed, and so are a demoted one's", asyn
   };
   const deleted = await made("customer");
   const demoted = await made("admin");
-  assert.equal((await switchboard(["user", "delete", "--email", deleted.email], server.env)).code, 0);
-  assert.equal(
-    (await switchboard(["user", "role", "--email", demoted.email, "--role", "customer"], server.env)).code,
-    0,
-  );
+  assert.equal((await switchboard(["user", "delete", deleted.email], server.env)).code, 0);
+  assert.equal((await switchboard(["user", "role", demoted.email, "customer"], server.env)).code, 0);
   await expectDisconnect(deleted.socket, 10_000);
   await expectDisconnect(demoted.socket, 10_000);
   assert.equal(await refusal({ auth: { token: deleted.token } }), "Authentication failed");

@@ -9,6 +9,7 @@ import {
   emitFails,
   emitOk,
   expectAlive,
+  expectDisconnect,
   expectEvent,
   hangUp,
   payloads,
@@ -57,17 +58,21 @@ for (const transport of ["websocket", "polling"]) {
       true,
       [],
       [id],
+      [id, "x"],
       nested(200),
       { conversationId: 7, content: "x", title: 7, id: 7, upToSeq: "x" },
     ];
+    const wrong = [];
     for (const name of EVENTS) {
-      for (const payload of malformed) {
-        // Nothing is required to create a conversation, so an empty list is all that can be wrong with it.
-        if (name === "conversation:create" && payload === null) continue;
-        await emitFails(socket, "INVALID", name, payload);
+      // Nothing is required to create a conversation, so null says no less than is needed.
+      const payloads = name === "conversation:create" ? malformed.slice(1) : [...malformed, undefined];
+      for (const payload of payloads) {
+        const ack = await (payload === undefined ? emitAck(socket, name) : emitAck(socket, name, payload));
+        if (ack?.success !== false || ack.code !== "INVALID") wrong.push([name, JSON.stringify(payload), ack]);
+        else await expectEvent(socket, "error", (data) => data.event === name && data.code === "INVALID");
       }
-      if (name !== "conversation:create") await emitFails(socket, "INVALID", name);
     }
+    assert.deepEqual(wrong, []);
     await expectAlive(socket);
     assert.equal((await server.messages(id, owner)).length, 0);
   });
@@ -198,7 +203,12 @@ test("an unknown event is answered, whatever its name", async () => {
 
 test("binary payloads are refused like any other malformed one", async () => {
   const socket = await asOwner();
-  const ack = await emitAck(socket, "send_message", { conversationId: id, content: Buffer.from("x") });
+  const answered = emitAck(socket, "send_message", { conversationId: id, content: Buffer.from("x") });
+  const ended = expectDisconnect(socket, 10_000).then(
+    () => assert.fail("the connection was closed"),
+    () => {},
+  );
+  const ack = await Promise.race([answered, ended]);
   assert.equal(ack.success, false);
   assert.equal(ack.code, "INVALID");
   await expectAlive(socket);

@@ -100,12 +100,12 @@ test("users are created, listed, given a role and deleted", async () => {
   assert.equal(list.code, 0);
   assert.match(list.stdout, /bert@example\.org/);
   assert.match(list.stdout, /anna@example\.org/);
-  assert.equal((await cli("user", "role", "--email", "anna@example.org", "--role", "admin")).code, 0);
+  assert.equal((await cli("user", "role", "anna@example.org", "admin")).code, 0);
   assert.match((await cli("user", "list")).stdout, /anna@example\.org.*admin|admin.*anna@example\.org/);
-  assert.equal((await cli("user", "delete", "--email", "anna@example.org")).code, 0);
+  assert.equal((await cli("user", "delete", "anna@example.org")).code, 0);
   assert.doesNotMatch((await cli("user", "list")).stdout, /anna@example\.org/);
-  assert.equal((await cli("user", "delete", "--email", "anna@example.org")).code, 1);
-  assert.equal((await cli("user", "role", "--email", "nobody@example.org", "--role", "admin")).code, 1);
+  assert.equal((await cli("user", "delete", "anna@example.org")).code, 1);
+  assert.equal((await cli("user", "role", "nobody@example.org", "admin")).code, 1);
 });
 
 test("a made password is printed once and works, and so does a token of the generated secret", async () => {
@@ -152,18 +152,20 @@ test("a made password is printed once and works, and so does a token of the gene
   }
 });
 
-test("a port that is taken ends with 1 and one line", async () => {
+test("a port that is taken ends with one line that names it", async () => {
   const server = await startServer();
   try {
     const { code, stderr } = await switchboard(["serve"], { DATA_DIR: folder, PORT: String(server.port) });
-    assert.equal(code, 1, stderr);
+    // The contract leaves open whether a taken port is bad configuration (64) or bad luck (1).
+    assert.ok([1, 64].includes(code), `status ${code}`);
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
     assert.match(stderr, new RegExp(`${server.port}`));
   } finally {
     await server.stop();
   }
 });
 
-test("two settings with the same name as a flag agree", async () => {
+test("a flag is checked like the variable of the same name", async () => {
   const { code, stderr } = await cli("serve", "--port", "nonsense");
   assertUsage({ code, stderr }, "--port nonsense");
 });

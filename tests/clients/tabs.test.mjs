@@ -89,12 +89,12 @@ for (const deltas of [false, true]) {
     const joiners = [];
     let said = 0;
     let seen = 0;
-    for (const piece of pieces) {
+    for (const [n, piece] of pieces.entries()) {
       call.say(piece);
       said += piece.length;
       // At random points the joiner races with the chunk, at others it comes when the chunk was told.
       if (Math.random() < 0.2) joiners.push(join());
-      while (seen < said) {
+      while (n % 3 === 2 && seen < said) {
         const chunk = await expectEvent(tab, "message:chunk");
         seen += chunk.chunk.length;
       }

@@ -30,12 +30,7 @@ fn finish<'a>(answer: &'a Answer, text: &str) -> Finish<'a> {
         answer,
         status: AnswerStatus::Complete,
         text: text.to_owned(),
-        usage: Some(Usage {
-            model: "test".to_owned(),
-            prompt_tokens: 3,
-            completion_tokens: 5,
-            estimated: true,
-        }),
+        usage: Some(Usage { model: "test".to_owned(), prompt_tokens: 3, completion_tokens: 5, estimated: true }),
         bot: Sender::bot("Tutor"),
         metadata: Map::from_iter([("model".to_owned(), Value::from("test"))]),
         error: None,
@@ -72,10 +67,7 @@ async fn answers_are_given_in_the_order_of_their_questions(store: Store) {
     for (question, seq) in [("one", 4), ("two", 5), ("three", 6)] {
         let answer = store.claim(&id, "worker", at(60), at(2)).await.unwrap().unwrap();
         assert_eq!(answer.question.content, question);
-        assert_eq!(
-            stored(store.finish(finish(&answer, "yes")).await.unwrap()).seq,
-            Some(seq)
-        );
+        assert_eq!(stored(store.finish(finish(&answer, "yes")).await.unwrap()).seq, Some(seq));
     }
     assert!(store.claim(&id, "worker", at(60), at(2)).await.unwrap().is_none());
     assert!(!store.has_unfinished(&id).await.unwrap());
@@ -89,20 +81,14 @@ async fn a_finished_answer_is_a_message(store: Store) {
     let message = stored(store.finish(finish(&answer, "because")).await.unwrap());
     assert_eq!(message.id, answer.message);
     assert_eq!(message.in_reply_to.as_ref(), Some(&question.id));
-    assert_eq!(
-        (message.role, message.status),
-        (MessageRole::Assistant, MessageStatus::Complete)
-    );
+    assert_eq!((message.role, message.status), (MessageRole::Assistant, MessageStatus::Complete));
     assert_eq!(message.agent_id.as_deref(), Some("default"));
     let log = store.log_after(&id, 1, 10).await.unwrap();
     assert_eq!(*log[0].message, message);
     assert_eq!(log[0].question.as_deref(), Some(&*question));
     let now = store.conversation(&customer(), &id).await.unwrap();
     assert_eq!(now.last_message.as_deref(), Some(&message));
-    assert!(matches!(
-        store.finish(finish(&answer, "again")).await.unwrap(),
-        Finished::Fenced
-    ));
+    assert!(matches!(store.finish(finish(&answer, "again")).await.unwrap(), Finished::Fenced));
     assert_eq!(store.last_seqs(std::slice::from_ref(&id)).await.unwrap()[&id], 2);
 }
 
@@ -114,17 +100,9 @@ async fn a_worker_that_was_given_up_cannot_write(store: Store) {
     let held = store.claim(&id, "second", at(20), at(11)).await.unwrap().unwrap();
     assert_eq!((held.id.clone(), held.attempt), (lost.id.clone(), 2));
 
-    assert!(
-        !store
-            .checkpoint(&lost.id, lost.attempt, "from the grave", at(90))
-            .await
-            .unwrap()
-    );
+    assert!(!store.checkpoint(&lost.id, lost.attempt, "from the grave", at(90)).await.unwrap());
     assert!(!store.requeue(&lost.id, lost.attempt).await.unwrap());
-    assert!(matches!(
-        store.finish(finish(&lost, "from the grave")).await.unwrap(),
-        Finished::Fenced
-    ));
+    assert!(matches!(store.finish(finish(&lost, "from the grave")).await.unwrap(), Finished::Fenced));
     assert!(store.checkpoint(&held.id, held.attempt, "alive", at(30)).await.unwrap());
     let message = stored(store.finish(finish(&held, "alive and well")).await.unwrap());
     assert_eq!((message.content.as_str(), message.seq), ("alive and well", Some(2)));
@@ -149,20 +127,14 @@ async fn a_person_who_took_over_is_not_spoken_over(store: Store) {
     store.post(draft(&id, &customer(), "why?")).await.unwrap();
     let answer = store.claim(&id, "worker", at(60), at(2)).await.unwrap().unwrap();
     let change = HandlingChange::TakeOver(agent().id.clone());
-    let (finished, handled) = tokio::join!(
-        store.finish(finish(&answer, "because")),
-        store.handle(&id, change, at(3))
-    );
+    let (finished, handled) = tokio::join!(store.finish(finish(&answer, "because")), store.handle(&id, change, at(3)));
     handled.unwrap();
     let rows = store.log_after(&id, 0, 10).await.unwrap().len();
     match finished.unwrap() {
         Finished::Stored(_) => assert_eq!(rows, 2, "the answer was first"),
         Finished::NoMessage | Finished::Fenced => assert_eq!(rows, 1, "the person was first"),
     }
-    assert!(matches!(
-        store.finish(finish(&answer, "late")).await.unwrap(),
-        Finished::Fenced
-    ));
+    assert!(matches!(store.finish(finish(&answer, "late")).await.unwrap(), Finished::Fenced));
     let refused = store.regenerate(&id, at(6)).await;
     assert!(matches!(refused, Err(Error::Conflict(_))));
 }
@@ -179,15 +151,9 @@ async fn a_lost_answer_without_text_waits_again(store: Store) {
     let late = store.expired(at(20)).await.unwrap();
     assert_eq!((late[0].text.as_str(), late[0].attempt), ("half", 1));
     assert!(!store.requeue(&answer.id, 1).await.unwrap(), "its text would be lost");
-    let interrupted = Finish {
-        status: AnswerStatus::Interrupted,
-        ..finish(&late[0], "half")
-    };
+    let interrupted = Finish { status: AnswerStatus::Interrupted, ..finish(&late[0], "half") };
     let message = stored(store.finish(interrupted).await.unwrap());
-    assert_eq!(
-        (message.status, message.content.as_str()),
-        (MessageStatus::Interrupted, "half")
-    );
+    assert_eq!((message.status, message.content.as_str()), (MessageStatus::Interrupted, "half"));
     assert_eq!(store.answer(&answer.id).await.unwrap().unwrap().text, "half");
 }
 

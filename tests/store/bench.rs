@@ -66,10 +66,7 @@ pub(crate) async fn with_postgres(story: impl AsyncFnOnce(String, &DatabaseConne
     let server = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL is not set: run tests/run");
     let admin = Database::connect(&server).await.unwrap();
     let name = format!("store_{}", uuid::Uuid::new_v4().simple());
-    admin
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
     let host_end = server
         .find("://")
         .and_then(|scheme| server[scheme + 3..].find('/').map(|path| scheme + 3 + path))
@@ -99,12 +96,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 }
 
 fn person(id: &str, role: Role) -> Arc<User> {
-    Arc::new(User {
-        id: UserId::trusted(id),
-        name: id.to_uppercase(),
-        email: None,
-        role,
-    })
+    Arc::new(User { id: UserId::trusted(id), name: id.to_uppercase(), email: None, role })
 }
 
 pub(crate) fn customer() -> Arc<User> {
@@ -138,8 +130,5 @@ pub(crate) fn draft(conversation: &ConversationId, sender: &Arc<User>, text: &st
 
 /// A draft that may be sent twice.
 pub(crate) fn keyed(conversation: &ConversationId, sender: &Arc<User>, text: &str, key: &str) -> Draft {
-    Draft {
-        client_message_id: Some(ClientMessageId::parse(key).unwrap()),
-        ..draft(conversation, sender, text)
-    }
+    Draft { client_message_id: Some(ClientMessageId::parse(key).unwrap()), ..draft(conversation, sender, text) }
 }

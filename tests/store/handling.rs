@@ -22,18 +22,8 @@ on_both_databases!(
 
 async fn the_first_message_of_an_agent_takes_over(store: Store) {
     let id = begin(&store, Kind::Support).await.id;
-    let running = store
-        .post(draft(&id, &customer(), "one"))
-        .await
-        .unwrap()
-        .answer
-        .unwrap();
-    let queued = store
-        .post(draft(&id, &customer(), "two"))
-        .await
-        .unwrap()
-        .answer
-        .unwrap();
+    let running = store.post(draft(&id, &customer(), "one")).await.unwrap().answer.unwrap();
+    let queued = store.post(draft(&id, &customer(), "two")).await.unwrap().answer.unwrap();
     store.claim(&id, "worker", at(60), at(2)).await.unwrap().unwrap();
 
     let taken = store.post(draft(&id, &agent(), "I am here")).await.unwrap();
@@ -50,13 +40,7 @@ async fn the_first_message_of_an_agent_takes_over(store: Store) {
     assert_eq!(now.participants, [customer().id.clone(), agent().id.clone()]);
     let next = store.post(draft(&id, &customer(), "thank you")).await.unwrap();
     assert!(next.answer.is_none() && !next.handling_changed);
-    assert!(
-        !store
-            .post(draft(&id, &agent(), "welcome"))
-            .await
-            .unwrap()
-            .handling_changed
-    );
+    assert!(!store.post(draft(&id, &agent(), "welcome")).await.unwrap().handling_changed);
 }
 
 async fn a_take_over_ends_all_answers(store: Store) {
@@ -81,14 +65,7 @@ async fn handing_back_lets_the_ai_answer_again(store: Store) {
     let done = store.handle(&id, HandlingChange::HandBack, at(3)).await.unwrap();
     assert!(done.changed);
     assert_eq!(done.conversation.handled_by, HandledBy::Bot);
-    assert!(
-        store
-            .post(draft(&id, &customer(), "still there?"))
-            .await
-            .unwrap()
-            .answer
-            .is_some()
-    );
+    assert!(store.post(draft(&id, &customer(), "still there?")).await.unwrap().answer.is_some());
 }
 
 async fn a_customer_reopens_what_was_resolved(store: Store) {
@@ -120,8 +97,5 @@ async fn only_what_exists_can_be_handled(store: Store) {
     assert!(matches!(refused, Err(Error::NotFound("conversation"))));
     let assistant = begin(&store, Kind::Assistant).await.id;
     let change = HandlingChange::TakeOver(agent().id.clone());
-    assert!(matches!(
-        store.handle(&assistant, change, at(1)).await,
-        Err(Error::Invalid(_))
-    ));
+    assert!(matches!(store.handle(&assistant, change, at(1)).await, Err(Error::Invalid(_))));
 }

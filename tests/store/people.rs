@@ -36,12 +36,7 @@ fn account(email: &str) -> NewUser {
 }
 
 fn claim(id: &str, name: &str, email: Option<&str>, role: Role) -> User {
-    User {
-        id: UserId::trusted(id),
-        name: name.to_owned(),
-        email: email.map(str::to_owned),
-        role,
-    }
+    User { id: UserId::trusted(id), name: name.to_owned(), email: email.map(str::to_owned), role }
 }
 
 async fn an_email_belongs_to_one_account(store: Store) {
@@ -49,10 +44,7 @@ async fn an_email_belongs_to_one_account(store: Store) {
     assert_eq!(ada.email.as_deref(), Some("ada@example.org"));
     let taken = store.create_user(account("ADA@example.org"), at(0)).await;
     assert!(matches!(taken, Err(Error::Conflict("email is already registered"))));
-    let same_id = NewUser {
-        id: Some(ada.id.clone()),
-        ..account("other@example.org")
-    };
+    let same_id = NewUser { id: Some(ada.id.clone()), ..account("other@example.org") };
     let taken = store.create_user(same_id, at(0)).await;
     assert!(matches!(taken, Err(Error::Conflict("user id is already taken"))));
     let (found, hash) = store.credentials_of("aDa@example.org").await.unwrap().unwrap();
@@ -74,10 +66,7 @@ async fn shadows_follow_their_token(store: Store) {
     let other = claim("u2", "Ulf", Some("UNA@x.org"), Role::Customer);
     let known = store.ensure_user(&other, at(2)).await.unwrap().unwrap();
     assert_eq!(known.email, None, "somebody else's email is left out");
-    assert!(
-        store.credentials_of("una@x.org").await.unwrap().is_none(),
-        "shadows have no password"
-    );
+    assert!(store.credentials_of("una@x.org").await.unwrap().is_none(), "shadows have no password");
 }
 
 async fn accounts_do_not_follow_a_token(store: Store) {
@@ -159,8 +148,5 @@ async fn migrating_twice_is_fine(store: Store) {
     one.unwrap();
     two.unwrap();
     store.ping().await.unwrap();
-    store
-        .audit("anna", "resolve", "conversation:1", "", at(0))
-        .await
-        .unwrap();
+    store.audit("anna", "resolve", "conversation:1", "", at(0)).await.unwrap();
 }

@@ -36,11 +36,8 @@ on_both_databases!(
 async fn two_hundred_at_once_get_numbers_without_holes(store: Store) {
     let id = begin(&store, Kind::Assistant).await.id;
     let posts = (0..200).map(|n| store.post(draft(&id, &customer(), &format!("message {n}"))));
-    let mut seqs: Vec<u64> = join_all(posts)
-        .await
-        .into_iter()
-        .map(|posted| posted.unwrap().message.seq.unwrap())
-        .collect();
+    let mut seqs: Vec<u64> =
+        join_all(posts).await.into_iter().map(|posted| posted.unwrap().message.seq.unwrap()).collect();
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=200).collect::<Vec<u64>>());
     let log = store.log_after(&id, 0, 1000).await.unwrap();
@@ -80,13 +77,7 @@ async fn the_same_id_with_other_content_is_refused(store: Store) {
     assert!(matches!(wrong, Err(Error::Conflict(_))));
     assert!(right.unwrap().duplicate, "a wrong try beside it does not matter");
     // Another sender's ids are their own.
-    assert!(
-        !store
-            .post(keyed(&id, &agent(), "three", "key"))
-            .await
-            .unwrap()
-            .duplicate
-    );
+    assert!(!store.post(keyed(&id, &agent(), "three", "key")).await.unwrap().duplicate);
 }
 
 async fn earlier_drafts_get_lower_numbers(store: Store) {
@@ -115,10 +106,7 @@ async fn nobody_posts_where_they_may_not(store: Store) {
         (agent(), ConversationId::trusted("nowhere")),
         (customer(), ConversationId::trusted("nowhere")),
     ] {
-        for post in [
-            draft(&conversation, &sender, "hello"),
-            keyed(&conversation, &sender, "hello", "key"),
-        ] {
+        for post in [draft(&conversation, &sender, "hello"), keyed(&conversation, &sender, "hello", "key")] {
             let refused = store.post(post).await;
             assert!(matches!(refused, Err(Error::NotFound("conversation"))), "{refused:?}");
         }
@@ -130,10 +118,7 @@ async fn nobody_posts_where_they_may_not(store: Store) {
 async fn a_bad_draft_harms_nobody(store: Store) {
     let id = begin(&store, Kind::Assistant).await.id;
     let carla = customer();
-    let odd = Arc::new(User {
-        name: "nul\0".to_owned(),
-        ..User::clone(&carla)
-    });
+    let odd = Arc::new(User { name: "nul\0".to_owned(), ..User::clone(&carla) });
     let nowhere = ConversationId::trusted("nowhere");
     let (before, bad, missing, after) = tokio::join!(
         store.post(draft(&id, &carla, "before")),
@@ -152,14 +137,7 @@ async fn a_bad_draft_harms_nobody(store: Store) {
 async fn an_assistant_conversation_queues_an_answer_to_each_message(store: Store) {
     let id = begin(&store, Kind::Assistant).await.id;
     for sender in [customer(), agent()] {
-        assert!(
-            store
-                .post(draft(&id, &sender, "question"))
-                .await
-                .unwrap()
-                .answer
-                .is_some()
-        );
+        assert!(store.post(draft(&id, &sender, "question")).await.unwrap().answer.is_some());
     }
     assert_eq!(store.cancel_queued(&id, at(2)).await.unwrap().len(), 2);
 }
@@ -222,10 +200,7 @@ async fn the_writer_outlives_the_database() {
             }
             assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
             allow(true).await;
-            assert_eq!(
-                store.post(draft(&id, &customer(), "back")).await.unwrap().message.seq,
-                Some(1)
-            );
+            assert_eq!(store.post(draft(&id, &customer(), "back")).await.unwrap().message.seq, Some(1));
         })
         .await
     })
@@ -261,9 +236,7 @@ impl<S: Subscriber> Layer<S> for Counter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut summary = Summary::default();
         event.record(&mut summary);
-        let bracket = ["BEGIN", "COMMIT", "ROLLBACK"]
-            .iter()
-            .any(|word| summary.0.contains(word));
+        let bracket = ["BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| summary.0.contains(word));
         if event.metadata().target() == "sqlx::query" && !bracket {
             STATEMENTS.set(STATEMENTS.get() + 1);
         }

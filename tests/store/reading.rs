@@ -31,47 +31,24 @@ async fn an_id_is_taken_for_everybody(store: Store) {
         agent_id: Some("tutor".to_owned()),
         kind: Some(Kind::Support),
     };
-    let made = store
-        .create_conversation(&new, Kind::Assistant, &customer(), at(3))
-        .await
-        .unwrap();
-    assert_eq!(
-        (made.kind, made.title.as_str(), made.agent_id.as_str()),
-        (Kind::Support, "Order 7", "tutor")
-    );
-    assert_eq!(
-        (made.status, made.handled_by.clone(), made.last_seq),
-        (Status::Open, HandledBy::Bot, 0)
-    );
-    assert_eq!(
-        (made.created_at, made.participants.clone()),
-        (at(3), vec![customer().id.clone()])
-    );
+    let made = store.create_conversation(&new, Kind::Assistant, &customer(), at(3)).await.unwrap();
+    assert_eq!((made.kind, made.title.as_str(), made.agent_id.as_str()), (Kind::Support, "Order 7", "tutor"));
+    assert_eq!((made.status, made.handled_by.clone(), made.last_seq), (Status::Open, HandledBy::Bot, 0));
+    assert_eq!((made.created_at, made.participants.clone()), (at(3), vec![customer().id.clone()]));
     assert_eq!(store.conversation(&customer(), &made.id).await.unwrap(), made);
     for asker in [customer(), stranger(), agent()] {
         let taken = store.create_conversation(&new, Kind::Assistant, &asker, at(4)).await;
-        assert!(matches!(
-            taken,
-            Err(Error::Conflict("conversation id is already taken"))
-        ));
+        assert!(matches!(taken, Err(Error::Conflict("conversation id is already taken"))));
     }
-    let long = NewConversation {
-        title: Some("x".repeat(201)),
-        ..NewConversation::default()
-    };
-    let refused = store
-        .create_conversation(&long, Kind::Assistant, &customer(), at(4))
-        .await;
+    let long = NewConversation { title: Some("x".repeat(201)), ..NewConversation::default() };
+    let refused = store.create_conversation(&long, Kind::Assistant, &customer(), at(4)).await;
     assert!(matches!(refused, Err(Error::TooLarge(_))));
 }
 
 async fn what_may_not_be_seen_does_not_exist(store: Store) {
     let id = begin(&store, Kind::Support).await.id;
     let access = store.access(&agent(), &id).await.unwrap();
-    assert_eq!(
-        (access.owner, access.kind, access.last_seq),
-        (customer().id.clone(), Kind::Support, 0)
-    );
+    assert_eq!((access.owner, access.kind, access.last_seq), (customer().id.clone(), Kind::Support, 0));
     for (viewer, id) in [(stranger(), id), (agent(), ConversationId::trusted("nowhere"))] {
         let not_found = |outcome: Result<(), Error>| matches!(outcome, Err(Error::NotFound("conversation")));
         assert!(not_found(store.conversation(&viewer, &id).await.map(drop)));
@@ -97,9 +74,7 @@ async fn lists_are_paged_without_gaps(store: Store) {
     for n in 0..8 {
         let new = NewConversation::default();
         // Two of each second, so that the id decides.
-        let one = store
-            .create_conversation(&new, Kind::Assistant, &customer(), at(n / 2))
-            .await;
+        let one = store.create_conversation(&new, Kind::Assistant, &customer(), at(n / 2)).await;
         made.push(one.unwrap().id);
     }
     let posted = store.post(draft(&made[0], &customer(), "newest")).await.unwrap();
@@ -119,9 +94,7 @@ async fn lists_are_paged_without_gaps(store: Store) {
     let first = seen.iter().find(|one| one.id == made[0]).unwrap();
     assert_eq!(first.last_message.as_deref(), Some(&*posted.message));
     for bad in ["", "%", "MTIz", "eC95"] {
-        let refused = store
-            .conversations(&customer(), &ConversationFilter::default(), Some(bad), 3)
-            .await;
+        let refused = store.conversations(&customer(), &ConversationFilter::default(), Some(bad), 3).await;
         assert!(matches!(refused, Err(Error::Invalid(_))), "{bad}");
     }
     let ids = store.conversation_ids_of(&customer().id, 5).await.unwrap();
@@ -135,18 +108,10 @@ async fn lists_can_be_narrowed(store: Store) {
     store.post(draft(&handled, &agent(), "here")).await.unwrap();
     let waiting = begin(&store, Kind::Support).await.id;
     store.mark_waiting(&waiting, at(1)).await.unwrap();
-    let by_status = ConversationFilter {
-        status: Some(Status::Resolved),
-        ..ConversationFilter::default()
-    };
-    let by_handler = ConversationFilter {
-        handled_by: Some(HandledBy::Agent(agent().id.clone())),
-        ..ConversationFilter::default()
-    };
-    let by_waiting = ConversationFilter {
-        waiting: Some(true),
-        ..ConversationFilter::default()
-    };
+    let by_status = ConversationFilter { status: Some(Status::Resolved), ..ConversationFilter::default() };
+    let by_handler =
+        ConversationFilter { handled_by: Some(HandledBy::Agent(agent().id.clone())), ..ConversationFilter::default() };
+    let by_waiting = ConversationFilter { waiting: Some(true), ..ConversationFilter::default() };
     for (filter, expected) in [(by_status, resolved), (by_handler, handled), (by_waiting, waiting)] {
         let (list, next) = page(&store, &agent(), &filter, None).await;
         assert_eq!(list.iter().map(|one| &one.id).collect::<Vec<_>>(), [&expected]);
@@ -174,19 +139,9 @@ async fn read_marks_only_advance(store: Store) {
     let id = begin(&store, Kind::Assistant).await.id;
     let carla = customer().id.clone();
     let elsewhere = begin(&store, Kind::Assistant).await.id;
-    let foreign = store
-        .post(draft(&elsewhere, &customer(), "x"))
-        .await
-        .unwrap()
-        .message
-        .id
-        .clone();
+    let foreign = store.post(draft(&elsewhere, &customer(), "x")).await.unwrap().message.id.clone();
     let mut messages = Vec::new();
-    assert_eq!(
-        store.mark_read(&id, &carla, &ReadMark::UpTo(5), at(1)).await.unwrap(),
-        None,
-        "nothing to read"
-    );
+    assert_eq!(store.mark_read(&id, &carla, &ReadMark::UpTo(5), at(1)).await.unwrap(), None, "nothing to read");
     for n in 0..4 {
         let posted = store.post(draft(&id, &customer(), &format!("{n}"))).await.unwrap();
         messages.push(posted.message.id.clone());
@@ -198,27 +153,14 @@ async fn read_marks_only_advance(store: Store) {
         (ReadMark::UpTo(1), None),
         (ReadMark::Messages(vec![]), None),
         (ReadMark::Messages(vec![foreign, MessageId::trusted("unknown")]), None),
-        (
-            ReadMark::Messages(vec![messages[2].clone(), messages[0].clone()]),
-            Some(3),
-        ),
+        (ReadMark::Messages(vec![messages[2].clone(), messages[0].clone()]), Some(3)),
         (ReadMark::UpTo(u64::MAX), Some(4)),
         (ReadMark::UpTo(9), None),
     ] {
-        assert_eq!(
-            store.mark_read(&id, &carla, &mark, at(2)).await.unwrap(),
-            expected,
-            "{mark:?}"
-        );
+        assert_eq!(store.mark_read(&id, &carla, &mark, at(2)).await.unwrap(), expected, "{mark:?}");
     }
     let nowhere = ConversationId::trusted("nowhere");
-    assert_eq!(
-        store
-            .mark_read(&nowhere, &carla, &ReadMark::UpTo(1), at(2))
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(store.mark_read(&nowhere, &carla, &ReadMark::UpTo(1), at(2)).await.unwrap(), None);
 }
 
 async fn a_new_title_is_kept(store: Store) {
@@ -231,16 +173,8 @@ async fn a_new_title_is_kept(store: Store) {
 
 async fn deleting_leaves_nothing(store: Store) {
     let id = begin(&store, Kind::Assistant).await.id;
-    let answer = store
-        .post(draft(&id, &customer(), "bye"))
-        .await
-        .unwrap()
-        .answer
-        .unwrap();
-    store
-        .mark_read(&id, &customer().id, &ReadMark::UpTo(1), at(1))
-        .await
-        .unwrap();
+    let answer = store.post(draft(&id, &customer(), "bye")).await.unwrap().answer.unwrap();
+    store.mark_read(&id, &customer().id, &ReadMark::UpTo(1), at(1)).await.unwrap();
     store.delete_conversation(&customer(), &id).await.unwrap();
     assert!(store.log_after(&id, 0, 10).await.unwrap().is_empty());
     assert!(store.answer(&answer).await.unwrap().is_none());
@@ -249,13 +183,7 @@ async fn deleting_leaves_nothing(store: Store) {
     assert!(store.last_seqs(std::slice::from_ref(&id)).await.unwrap().is_empty());
     let refused = store.post(draft(&id, &customer(), "still there?")).await;
     assert!(matches!(refused, Err(Error::NotFound(_))));
-    let again = NewConversation {
-        id: Some(id),
-        ..NewConversation::default()
-    };
-    let anew = store
-        .create_conversation(&again, Kind::Assistant, &customer(), at(2))
-        .await
-        .unwrap();
+    let again = NewConversation { id: Some(id), ..NewConversation::default() };
+    let anew = store.create_conversation(&again, Kind::Assistant, &customer(), at(2)).await.unwrap();
     assert_eq!(anew.last_seq, 0);
 }

@@ -48,55 +48,27 @@ pub(super) fn decode(event: &str, args: &[&RawValue]) -> Option<Result<Command, 
         "conversation:update" => update(args),
         "conversation:delete" => conversation().map(|conversation| Command::DeleteConversation { conversation }),
         "message:send" => send(args),
-        "typing:start" => conversation().map(|conversation| Command::SetTyping {
-            conversation,
-            typing: true,
-        }),
-        "typing:stop" => conversation().map(|conversation| Command::SetTyping {
-            conversation,
-            typing: false,
-        }),
+        "typing:start" => conversation().map(|conversation| Command::SetTyping { conversation, typing: true }),
+        "typing:stop" => conversation().map(|conversation| Command::SetTyping { conversation, typing: false }),
         "ping" => Ok(Command::Ping),
         _ => return None,
     })
 }
 
 fn send(args: &[&RawValue]) -> Result<Command, Error> {
-    let Send {
-        conversation_id,
-        content,
-        client_message_id,
-    } = socketio::argument(args)?;
+    let Send { conversation_id, content, client_message_id } = socketio::argument(args)?;
     let content = Content::parse(content)?;
-    Ok(Command::PostMessage {
-        conversation: conversation_id,
-        content,
-        client_message_id,
-        kind_if_new: Kind::Assistant,
-    })
+    Ok(Command::PostMessage { conversation: conversation_id, content, client_message_id, kind_if_new: Kind::Assistant })
 }
 
 fn create(args: &[&RawValue]) -> Result<Command, Error> {
-    let Create {
-        id,
-        title,
-        agent_id,
-        kind,
-    } = socketio::argument::<Option<Create>>(args)?.unwrap_or_default();
+    let Create { id, title, agent_id, kind } = socketio::argument::<Option<Create>>(args)?.unwrap_or_default();
     title.as_deref().map_or(Ok(()), Conversation::check_title)?;
-    Ok(Command::CreateConversation(NewConversation {
-        id,
-        kind,
-        title,
-        agent_id,
-    }))
+    Ok(Command::CreateConversation(NewConversation { id, kind, title, agent_id }))
 }
 
 fn update(args: &[&RawValue]) -> Result<Command, Error> {
     let Update { conversation_id, title } = socketio::argument(args)?;
     title.as_deref().map_or(Ok(()), Conversation::check_title)?;
-    Ok(Command::UpdateConversation {
-        conversation: conversation_id,
-        title,
-    })
+    Ok(Command::UpdateConversation { conversation: conversation_id, title })
 }

@@ -35,25 +35,15 @@ impl Dialect for AiChat {
                 });
                 vec![Frame::event("message:complete", &body)]
             }
-            Event::AnswerTyping {
-                conversation, typing, ..
-            } => {
+            Event::AnswerTyping { conversation, typing, .. } => {
                 let name = if *typing { "ai:typing:start" } else { "ai:typing:stop" };
                 vec![Frame::event(name, &json!({ "conversationId": conversation }))]
             }
             Event::AnswerChunk(chunk) => vec![socketio::chunk(chunk, reader.deltas)],
             Event::AnswerFailed { conversation, failure } => vec![socketio::answer_failed(conversation, failure)],
-            Event::Typing {
-                conversation,
-                user,
-                typing,
-            } => {
+            Event::Typing { conversation, user, typing } => {
                 let name = if *typing { "typing:start" } else { "typing:stop" };
-                let body = Typing {
-                    conversation_id: conversation,
-                    user_id: &user.user_id,
-                    user_name: &user.user_name,
-                };
+                let body = Typing { conversation_id: conversation, user_id: &user.user_id, user_name: &user.user_name };
                 vec![Frame::event(name, &body)]
             }
             Event::ConversationCreated(conversation) => {
@@ -82,15 +72,8 @@ impl Vocabulary for AiChat {
     fn reply(&self, reply: &Reply) -> Said {
         match reply {
             Reply::Joined(joined) => {
-                let messages = joined
-                    .log
-                    .iter()
-                    .map(|entry| socketio::value(entry.message.as_ref()))
-                    .collect();
-                Said {
-                    ack: socketio::joined(joined, messages),
-                    events: vec![],
-                }
+                let messages = joined.log.iter().map(|entry| socketio::value(entry.message.as_ref())).collect();
+                Said { ack: socketio::joined(joined, messages), events: vec![] }
             }
             Reply::Posted { message, .. } => {
                 let mut ack = Map::new();
@@ -99,10 +82,7 @@ impl Vocabulary for AiChat {
             }
             Reply::Pong(at) => {
                 let events = vec![Frame::event("pong", &json!({ "timestamp": rfc3339(*at) }))];
-                Said {
-                    events,
-                    ..Said::default()
-                }
+                Said { events, ..Said::default() }
             }
             Reply::Done | Reply::Left(_) | Reply::Authenticated(_) | Reply::Conversation(_) => socketio::plain(reply),
         }

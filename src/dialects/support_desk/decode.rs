@@ -48,18 +48,9 @@ fn authenticate(args: &[&RawValue]) -> Result<Command, Error> {
 }
 
 fn send(args: &[&RawValue]) -> Result<Command, Error> {
-    let Send {
-        conversation_id,
-        content,
-        client_message_id,
-    } = socketio::argument(args)?;
+    let Send { conversation_id, content, client_message_id } = socketio::argument(args)?;
     let content = Content::parse(content)?;
-    Ok(Command::PostMessage {
-        conversation: conversation_id,
-        content,
-        client_message_id,
-        kind_if_new: Kind::Support,
-    })
+    Ok(Command::PostMessage { conversation: conversation_id, content, client_message_id, kind_if_new: Kind::Support })
 }
 
 fn typing(args: &[&RawValue], typing: bool) -> Result<Command, Error> {
@@ -67,12 +58,6 @@ fn typing(args: &[&RawValue], typing: bool) -> Result<Command, Error> {
 }
 
 fn read(args: &[&RawValue]) -> Result<Command, Error> {
-    let Read {
-        conversation_id,
-        up_to_seq,
-    } = socketio::argument(args)?;
-    Ok(Command::MarkRead {
-        conversation: conversation_id,
-        mark: ReadMark::UpTo(up_to_seq),
-    })
+    let Read { conversation_id, up_to_seq } = socketio::argument(args)?;
+    Ok(Command::MarkRead { conversation: conversation_id, mark: ReadMark::UpTo(up_to_seq) })
 }

@@ -28,48 +28,21 @@ impl Dialect for SupportDesk {
             Event::AnswerFinished(LogEntry { message, .. }) => {
                 message.seq.map(|_| message_received(message)).into_iter().collect()
             }
-            Event::AnswerTyping {
-                conversation,
-                bot: user,
-                typing,
-            }
-            | Event::Typing {
-                conversation,
-                user,
-                typing,
-            } => {
+            Event::AnswerTyping { conversation, bot: user, typing } | Event::Typing { conversation, user, typing } => {
                 vec![typing_indicator(conversation, user, *typing)]
             }
             Event::AnswerChunk(chunk) => vec![socketio::chunk(chunk, reader.deltas)],
             Event::AnswerFailed { conversation, failure } => vec![socketio::answer_failed(conversation, failure)],
             Event::Presence { user, online, at } => {
                 let status = if *online { "online" } else { "offline" };
-                vec![Frame::event(
-                    "presence_update",
-                    &Presence {
-                        user_id: user,
-                        status,
-                        timestamp: rfc3339(*at),
-                    },
-                )]
+                vec![Frame::event("presence_update", &Presence { user_id: user, status, timestamp: rfc3339(*at) })]
             }
-            Event::MessagesRead {
-                conversation,
-                user,
-                up_to_seq,
-            } => {
-                let body = MessagesRead {
-                    conversation_id: conversation,
-                    user_id: user,
-                    up_to_seq: *up_to_seq,
-                };
+            Event::MessagesRead { conversation, user, up_to_seq } => {
+                let body = MessagesRead { conversation_id: conversation, user_id: user, up_to_seq: *up_to_seq };
                 vec![Frame::event("messages_read", &body)]
             }
             Event::ConversationUpdated(conversation) => {
-                vec![Frame::event(
-                    "conversation_updated",
-                    &serde_json::json!({ "conversation": conversation }),
-                )]
+                vec![Frame::event("conversation_updated", &serde_json::json!({ "conversation": conversation }))]
             }
             Event::ConversationDeleted(id) => vec![about(id, "left_conversation")],
             Event::ConversationCreated(_) => vec![],
@@ -89,20 +62,11 @@ impl Vocabulary for SupportDesk {
     fn reply(&self, reply: &Reply) -> Said {
         match reply {
             Reply::Joined(joined) => {
-                let messages = joined
-                    .log
-                    .iter()
-                    .map(|entry| socketio::value(&Received::from(&*entry.message)));
+                let messages = joined.log.iter().map(|entry| socketio::value(&Received::from(&*entry.message)));
                 let ack = socketio::joined(joined, messages.collect());
-                Said {
-                    ack,
-                    events: vec![about(&joined.conversation.id, "joined_conversation")],
-                }
+                Said { ack, events: vec![about(&joined.conversation.id, "joined_conversation")] }
             }
-            Reply::Left(id) => Said {
-                events: vec![about(id, "left_conversation")],
-                ..Said::default()
-            },
+            Reply::Left(id) => Said { events: vec![about(id, "left_conversation")], ..Said::default() },
             Reply::Posted { message, duplicate } => {
                 let body = Sent {
                     message_id: &message.id,
@@ -189,12 +153,7 @@ fn message_received(message: &Message) -> Frame {
 }
 
 fn typing_indicator(conversation_id: &ConversationId, user: &Sender, is_typing: bool) -> Frame {
-    let body = Typing {
-        conversation_id,
-        user_id: &user.user_id,
-        user_name: &user.user_name,
-        is_typing,
-    };
+    let body = Typing { conversation_id, user_id: &user.user_id, user_name: &user.user_name, is_typing };
     Frame::event("typing_indicator", &body)
 }
 

@@ -3,10 +3,7 @@
 //! Times are milliseconds since 1970, so that both databases order them alike. `read_marks` has no entity: it is only
 //! ever written by one statement of its own.
 
-#![expect(
-    unreachable_pub,
-    reason = "sea-orm's derives make public types, which may not be made of less public ones"
-)]
+#![expect(unreachable_pub, reason = "sea-orm's derives make public types, which may not be made of less public ones")]
 
 pub(in crate::store) mod answer;
 pub(in crate::store) mod audit;

@@ -40,10 +40,7 @@ impl Packet {
 impl FromMessageParts<socketioxide::adapter::LocalAdapter> for Packet {
     type Error = Infallible;
     fn from_message_parts(_: &Arc<Socket>, value: &mut Value, ack: &Option<i64>) -> Result<Self, Infallible> {
-        Ok(Self {
-            value: std::mem::replace(value, Value::Bytes(bytes::Bytes::new())),
-            ack: *ack,
-        })
+        Ok(Self { value: std::mem::replace(value, Value::Bytes(bytes::Bytes::new())), ack: *ack })
     }
 }
 
@@ -78,11 +75,7 @@ impl Inbox {
             return Put::Refused(packet);
         }
         state.packets.push_back(packet);
-        if std::mem::replace(&mut state.has_consumer, true) {
-            Put::Waits
-        } else {
-            Put::NeedsConsumer
-        }
+        if std::mem::replace(&mut state.has_consumer, true) { Put::Waits } else { Put::NeedsConsumer }
     }
 
     /// Takes up to `count` packets. None ends the consumer: the next packet needs a new one.
@@ -109,10 +102,6 @@ impl Inbox {
             return Poll::Ready(());
         }
         self.reader.register(cx.waker());
-        if lock(&self.state).packets.len() < PAUSE {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if lock(&self.state).packets.len() < PAUSE { Poll::Ready(()) } else { Poll::Pending }
     }
 }

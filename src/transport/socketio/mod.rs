@@ -94,10 +94,7 @@ impl FromConnectParts<LocalAdapter> for Handshake {
             Some(Value::Str(json, _)) => Some(json.as_str().to_owned()),
             Some(Value::Bytes(_)) | None => None,
         };
-        Ok(Self {
-            socket: socket.clone(),
-            auth,
-        })
+        Ok(Self { socket: socket.clone(), auth })
     }
 }
 
@@ -117,11 +114,7 @@ impl SocketIoTransport {
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .with_parser(
-                ParserConfig::common()
-                    .max_incoming_binaries(0)
-                    .max_incoming_binary_buf_size(0),
-            )
+            .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
             .build_with_inner_svc(axum::Router::new());
         let (inner, known) = (app.clone(), sessions.clone());
         let connect = move |handshake: Handshake| {
@@ -129,13 +122,8 @@ impl SocketIoTransport {
             async move { let_in(&app, &sessions, handshake).await }
         };
         let connected = || ready(());
-        // The local adapter is ready at once.
-        _ = io.ns("/", connected.with(connect));
-        let transport = Self {
-            app: app.clone(),
-            service,
-            sessions,
-        };
+        io.ns("/", connected.with(connect));
+        let transport = Self { app: app.clone(), service, sessions };
         transport.start_sweep();
         transport
     }
@@ -147,11 +135,7 @@ impl SocketIoTransport {
             return self.open_websocket(request, query);
         }
         if query.transport.as_deref() == Some("websocket") && request.headers().contains_key("upgrade") {
-            return (
-                StatusCode::BAD_REQUEST,
-                r#"{"code":5,"message":"Unsupported protocol version"}"#,
-            )
-                .into_response();
+            return (StatusCode::BAD_REQUEST, r#"{"code":5,"message":"Unsupported protocol version"}"#).into_response();
         }
         self.poll(request, query).await
     }
@@ -227,10 +211,7 @@ impl SocketIoTransport {
             Some(sid) => EngineStream::upgrade(tcp, early, outbox, self.sessions.clone(), sid),
             None => {
                 let inbox = Arc::new(Inbox::default());
-                head.extensions_mut().insert(Direct {
-                    outbox: outbox.clone(),
-                    inbox: inbox.clone(),
-                });
+                head.extensions_mut().insert(Direct { outbox: outbox.clone(), inbox: inbox.clone() });
                 EngineStream::direct(tcp, early, outbox, inbox)
             }
         };
@@ -265,11 +246,7 @@ impl Query {
     fn of<B>(request: &Request<B>) -> Self {
         let query = request.uri().query();
         let get = |name| handshake::parameter(query, name);
-        Self {
-            transport: get("transport"),
-            sid: get("sid"),
-            version: get("EIO"),
-        }
+        Self { transport: get("transport"), sid: get("sid"), version: get("EIO") }
     }
 
     fn is_supported(&self) -> bool {
@@ -300,9 +277,7 @@ async fn let_in(app: &Arc<App>, sessions: &Arc<Sessions>, handshake: Handshake) 
             }
         }
     };
-    let outbox = direct
-        .as_ref()
-        .map_or_else(|| app.hub.outbox(), |direct| direct.outbox.clone());
+    let outbox = direct.as_ref().map_or_else(|| app.hub.outbox(), |direct| direct.outbox.clone());
     let inbox = direct.map_or_else(Arc::default, |direct| direct.inbox);
     let connection = app.hub.connect(outbox);
     connection.want_deltas(deltas);
@@ -335,11 +310,7 @@ fn greet(app: &Arc<App>, session: &Arc<Session>, identity: Identity) -> Result<(
 /// Until it shows what it speaks, a customer's connection is told in the AI chat's words, others in the desk's.
 fn assume(session: &Session, identity: &Identity) {
     let is_customer = identity.user.role == Role::Customer && !identity.by_session;
-    session.connection().assume(if is_customer {
-        Speaks::AI_CHAT
-    } else {
-        Speaks::SUPPORT_DESK
-    });
+    session.connection().assume(if is_customer { Speaks::AI_CHAT } else { Speaks::SUPPORT_DESK });
 }
 
 /// Registers the one handler for all events, and the one for the end.

@@ -78,10 +78,7 @@ impl Sessions {
     /// The sessions whose transport is gone without a word.
     pub(super) fn gone(&self) -> Vec<(String, Arc<Session>)> {
         let all = lock(&self.by_id);
-        all.iter()
-            .filter(|(_, session)| session.is_gone())
-            .map(|(id, session)| (id.clone(), session.clone()))
-            .collect()
+        all.iter().filter(|(_, session)| session.is_gone()).map(|(id, session)| (id.clone(), session.clone())).collect()
     }
 }
 
@@ -93,14 +90,7 @@ impl Session {
         inbox: Arc<Inbox>,
     ) -> Arc<Self> {
         let (app, cut, gone) = (app.clone(), CancellationToken::new(), AtomicBool::new(false));
-        Arc::new(Self {
-            socket,
-            connection,
-            inbox,
-            app,
-            cut,
-            gone,
-        })
+        Arc::new(Self { socket, connection, inbox, app, cut, gone })
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
@@ -138,9 +128,7 @@ impl Session {
                 self.app.tasks.spawn(async move { session.work().await });
             }
             Put::Refused(packet) => {
-                let error = Error::RateLimited {
-                    retry_after: Duration::from_secs(1),
-                };
+                let error = Error::RateLimited { retry_after: Duration::from_secs(1) };
                 self.refuse_packet(&packet, "", &error);
             }
         }
@@ -153,12 +141,7 @@ impl Session {
                 let request = packet.json().map(socketio::decode);
                 (packet, request)
             };
-            let mut heard = packets
-                .into_iter()
-                .map(decode)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .peekable();
+            let mut heard = packets.into_iter().map(decode).collect::<Vec<_>>().into_iter().peekable();
             while let Some((packet, request)) = heard.next() {
                 let Some(request) = request else {
                     self.refuse_packet(&packet, "", &Error::invalid("binary events are not supported"));
@@ -243,11 +226,7 @@ impl Session {
         if let Some(id) = packet.ack {
             self.connection.reply(socketio::ack_failure(id, error));
         }
-        self.connection.reply(socketio::error_event(
-            error,
-            &request.event,
-            request.conversation.as_ref(),
-        ));
+        self.connection.reply(socketio::error_event(error, &request.event, request.conversation.as_ref()));
     }
 
     fn refuse_packet(&self, packet: &Packet, event: &str, error: &Error) {

@@ -61,13 +61,7 @@ impl EngineStream {
     /// A connection that begins as WebSocket, with the queue that its session will use.
     pub(super) fn direct(tcp: Arc<TcpStream>, early: Bytes, outbox: Arc<Outbox>, inbox: Arc<Inbox>) -> Self {
         outbox.attach(tcp.clone());
-        Self {
-            tcp,
-            early,
-            outbox,
-            stage: Stage::Connecting,
-            inbox: Some(inbox),
-        }
+        Self { tcp, early, outbox, stage: Stage::Connecting, inbox: Some(inbox) }
     }
 
     /// A connection that a polling session wants to change to. `handshake` is a queue for the meantime.
@@ -79,13 +73,7 @@ impl EngineStream {
         id: String,
     ) -> Self {
         handshake.attach(tcp.clone());
-        Self {
-            tcp,
-            early,
-            outbox: handshake,
-            stage: Stage::Upgrading { sessions, id },
-            inbox: None,
-        }
+        Self { tcp, early, outbox: handshake, stage: Stage::Upgrading { sessions, id }, inbox: None }
     }
 
     /// Looks whether the polling session has changed over, and sends the marker when it has.
@@ -146,10 +134,7 @@ fn split_frame(bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
     let parse = || {
         let (header, length) = match *bytes.get(1)? & 0x7f {
             126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
-            127 => (
-                10,
-                usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?,
-            ),
+            127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
             short => (2, usize::from(short)),
         };
         let (frame, rest) = bytes.split_at_checked(header + length)?;
