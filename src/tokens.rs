@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Tolerance for clocks of other machines, in seconds; contract section 3 allows up to 5.
-pub const LEEWAY_S: u64 = 2;
+pub const LEEWAY_S: i64 = 2;
 
 /// Longer tokens are not looked at.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -152,7 +152,7 @@ impl Tokens {
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
-        validation.leeway = LEEWAY_S;
+        validation.leeway = LEEWAY_S.unsigned_abs();
         validation.validate_nbf = true;
         let mut required: HashSet<String> = HashSet::from(["exp".into()]);
         if let Some(issuer) = &self.issuer {

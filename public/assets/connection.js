@@ -5,7 +5,10 @@ import { io } from '/socket.io/socket.io.esm.min.js';
 const ACK_PATIENCE_MS = 10_000;
 
 /** No acknowledgement came: whether the server has done it is unknown, so the same request may be sent again. */
-export const LOST = { success: false, error: 'No answer from the server.', code: 'LOST' };
+const LOST = { success: false, error: 'No answer from the server.', code: 'LOST' };
+
+/** Failures that pass by themselves: the same request may succeed a moment later. Everything else needs a person. */
+export const PASSING = new Set([LOST.code, 'RATE_LIMITED', 'UNAVAILABLE']);
 
 export class Connection {
   /**
@@ -62,7 +65,7 @@ export class Connection {
     if (this.connected) this.socket.emit(name, payload);
   }
 
-  /** Resolves to the acknowledgement, or to `LOST`. Never rejects. */
+  /** Resolves to the acknowledgement, or to a failure with the code `LOST`. Never rejects. */
   request(name, payload) {
     if (!this.connected) return Promise.resolve(LOST);
     return new Promise((resolve) => {

@@ -1,9 +1,8 @@
 // Messages on their way: kept in order, one in flight, sent again under the same id until the server has said yes or no.
 
+import { PASSING } from './connection.js';
 import { newId, recall, remember, forget } from './memory.js';
 
-/** Failures that pass by themselves; everything else needs the writer. */
-const PASSING = new Set(['LOST', 'RATE_LIMITED', 'UNAVAILABLE']);
 const PAUSE_MS = 2_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -12,13 +11,14 @@ export class Outbox {
   #running = false;
 
   /**
-   * `deliver(item)` resolves to an acknowledgement; `ready(item)` says whether it can go now; `onChange(item)` shows a
-   * new state; `onDelivered(item, ack)` and `onGone(item)` end it. `name` is where it is kept across reloads.
+   * `deliver(item)` resolves to an acknowledgement; `ready(item)` says whether it can go now; `onChange(item)` shows
+   * a new state; `onDelivered(item, ack)` and `onGone(item)` end it. `name` is where it is kept across reloads.
    */
   constructor({ name, deliver, ready, onChange, onDelivered, onGone }) {
     Object.assign(this, { name, deliver, ready, onChange, onDelivered, onGone });
     // What was in flight when the page went away may or may not be stored; the id makes asking again harmless.
-    this.items = (recall(name) ?? []).map((item) => ({ ...item, state: item.state === 'failed' ? 'failed' : 'queued' }));
+    const state = (item) => (item.state === 'failed' ? 'failed' : 'queued');
+    this.items = (recall(name) ?? []).map((item) => ({ ...item, state: state(item) }));
   }
 
   add(conversationId, content) {

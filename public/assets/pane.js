@@ -1,27 +1,19 @@
 // One client of the test page: a connection, a conversation and everything that is shown of them.
 
 import { Composer } from './composer.js';
-import { Connection } from './connection.js';
+import { Connection, PASSING } from './connection.js';
 import { Desk } from './desk.js';
 import { EventLog } from './log.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
 import { Timeline } from './timeline.js';
 
-const STATES = {
-  connecting: 'Connecting',
-  connected: 'Connected',
-  reconnecting: 'Reconnecting',
-  disconnected: 'Disconnected',
-};
-/** A join that failed for one of these may succeed a moment later. */
-const PASSING = new Set(['LOST', 'RATE_LIMITED', 'UNAVAILABLE']);
 const REJOIN_MS = 2_000;
 /** `connect_error` texts that mean: these credentials will not work again. */
 const CREDENTIALS_OVER = new Set(['Authentication failed', 'Token expired']);
 
 export class Pane {
-  /** `root` holds a copy of the shared template. `onMe(user)` hears who the server says we are, `onRefused(text)` when it no longer lets us in. */
+  /** `onMe(user)` hears who the server says we are, `onRefused(text)` when it no longer lets us in. */
   constructor(root, { name, desk = false, onMe, onRefused }) {
     this.root = root;
     Object.assign(this, { onMe, onRefused });
@@ -51,7 +43,9 @@ export class Pane {
         this.notice('');
         this.outbox.add(this.conversationId, text);
       },
-      onTyping: (typing) => this.joined && this.connection.tell(typing ? 'typing_start' : 'typing_stop', this.conversationId),
+      onTyping: (typing) => {
+        if (this.joined) this.connection.tell(typing ? 'typing_start' : 'typing_stop', this.conversationId);
+      },
     });
     this.desk = new Desk({
       factsLine: this.part('facts'),
@@ -67,6 +61,10 @@ export class Pane {
 
   part(name) {
     return this.root.querySelector(`[data-part="${name}"]`);
+  }
+
+  action(name) {
+    return this.root.querySelector(`[data-action="${name}"]`);
   }
 
   notice(text) {
@@ -121,7 +119,11 @@ export class Pane {
   }
 
   #handlers() {
-    const here = (act) => (data) => data?.conversationId === this.conversationId && act(data);
+    const here = (act) => (data) => {
+      if (data.conversationId !== this.conversationId) return;
+      act(data);
+      this.#refreshButtons();
+    };
     return {
       authenticated: (user) => {
         this.people.me = user.userId;
@@ -129,14 +131,8 @@ export class Pane {
         this.onMe(user);
       },
       message_received: here((message) => this.#message(message)),
-      'message:chunk': here((chunk) => {
-        this.timeline.chunk(chunk, this.people.bot);
-        this.#refreshButtons();
-      }),
-      typing_indicator: here((data) => {
-        this.people.typing(data);
-        this.#refreshButtons();
-      }),
+      'message:chunk': here((chunk) => this.timeline.chunk(chunk, this.people.bot)),
+      typing_indicator: here((data) => this.people.typing(data)),
       presence_update: (data) => this.people.presence(data),
       messages_read: here(({ userId, upToSeq }) => userId !== this.people.me && this.timeline.readUpTo(upToSeq)),
       conversation_updated: ({ conversation }) => this.desk.show(conversation),
@@ -147,8 +143,8 @@ export class Pane {
   #state(state, detail = '', refused = false) {
     const badge = this.part('badge');
     badge.dataset.state = state;
-    badge.textContent = STATES[state];
-    this.root.querySelector('[data-action="toggle"]').textContent = state === 'disconnected' ? 'Go online' : 'Go offline';
+    badge.textContent = state.replace(/^./, (first) => first.toUpperCase());
+    this.action('toggle').textContent = state === 'disconnected' ? 'Go online' : 'Go offline';
     this.joined = false;
     this.people.stopTyping();
     this.notice(detail);
@@ -157,19 +153,24 @@ export class Pane {
       this.people.forgetPresence();
       this.#join();
     }
-    if (refused && CREDENTIALS_OVER.has(detail)) this.onRefused(detail);
+    if (refused && CREDENTIALS_OVER.has(detail)) {
+      // Going online again is no use; the sign-in form says why.
+      this.part('link').hidden = true;
+      this.onRefused(detail);
+    }
   }
 
-  /** Runs at every connect: the server has forgotten the old connection's rooms, and we have missed what came meanwhile. */
+  /** Runs at every connect: the new connection is in no room, and we have missed what came meanwhile. */
   async #join() {
     const { connection, conversationId } = this;
     if (!conversationId) return;
     const ack = await connection.request('join_conversation', { conversationId, after: this.timeline.cursor });
     // Meanwhile the connection may have gone, or somebody has chosen another conversation.
-    if (connection !== this.connection || conversationId !== this.conversationId || !connection.connected) return;
+    if (!this.#isCurrent(connection, conversationId)) return;
     if (!ack.success) {
       this.notice(ack.error);
-      if (PASSING.has(ack.code)) setTimeout(() => this.#rejoin(connection, conversationId), ack.retryAfterMs ?? REJOIN_MS);
+      const again = () => this.#isCurrent(connection, conversationId) && !this.joined && this.#join();
+      if (PASSING.has(ack.code)) setTimeout(again, ack.retryAfterMs ?? REJOIN_MS);
       return;
     }
     this.joined = true;
@@ -184,8 +185,8 @@ export class Pane {
     this.desk.refresh();
   }
 
-  #rejoin(connection, conversationId) {
-    if (connection === this.connection && conversationId === this.conversationId && connection.connected && !this.joined) this.#join();
+  #isCurrent(connection, conversationId) {
+    return connection === this.connection && conversationId === this.conversationId && connection.connected;
   }
 
   #message(message) {
@@ -195,12 +196,13 @@ export class Pane {
       this.timeline.removeUnsent(message.clientMessageId);
     }
     this.timeline.add(message);
-    this.#refreshButtons();
   }
 
   #delivered({ clientMessageId, conversationId, content }, { messageId, seq, timestamp }) {
     if (conversationId !== this.conversationId) return;
-    this.#message({ id: messageId, seq, conversationId, content, sender: this.#sender(), timestamp, status: 'complete', clientMessageId });
+    const sender = this.#sender();
+    const status = 'complete';
+    this.#message({ id: messageId, seq, conversationId, content, sender, timestamp, status, clientMessageId });
   }
 
   #showUnsent(item) {
@@ -231,9 +233,7 @@ export class Pane {
       regenerate: () => this.connection.request('message:regenerate', { conversationId: this.conversationId }),
       'clear-log': () => this.log.clear(),
     };
-    for (const [name, act] of Object.entries(actions)) {
-      this.root.querySelector(`[data-action="${name}"]`).addEventListener('click', act);
-    }
+    for (const [name, act] of Object.entries(actions)) this.action(name).addEventListener('click', act);
   }
 
   get online() {
@@ -242,9 +242,8 @@ export class Pane {
 
   #refreshButtons() {
     const answering = this.timeline.streaming || this.people.botTyping;
-    const enable = (name, yes) => (this.root.querySelector(`[data-action="${name}"]`).disabled = !yes);
-    enable('drop', this.part('badge').dataset.state === 'connected');
-    enable('stop', this.joined && answering);
-    enable('regenerate', this.joined && !answering && this.timeline.hasQuestion);
+    this.action('drop').disabled = this.part('badge').dataset.state !== 'connected';
+    this.action('stop').disabled = !this.joined || !answering;
+    this.action('regenerate').disabled = !this.joined || answering || !this.timeline.hasQuestion;
   }
 }

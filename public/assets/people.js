@@ -9,7 +9,7 @@ function joined(names) {
 }
 
 export class People {
-  /** `everybody`: show whoever the server tells of. An agent hears of all users, and wants those of this conversation. */
+  /** `everybody`: show whoever the server tells of. An agent hears of all users, and wants this conversation's. */
   constructor({ typingLine, presenceLine, everybody }) {
     Object.assign(this, { typingLine, presenceLine, everybody });
     this.me = null;

@@ -87,9 +87,13 @@ fn shorten(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// Reads the first argument as `T`; a missing argument reads as `null`.
+/// Reads the first argument, an object, as `T`; a missing argument reads as `null`.
 pub(super) fn argument<'a, T: Deserialize<'a>>(args: &[&'a RawValue]) -> Result<T, Error> {
     let json = args.first().map_or("null", |value| value.get());
+    // Derived code would take an array for the fields in their order.
+    if json.starts_with('[') {
+        return Err(Error::invalid("malformed payload: expected an object"));
+    }
     serde_json::from_str(json).map_err(|error| Error::Invalid(format!("malformed payload: {error}").into()))
 }
 
@@ -143,8 +147,11 @@ struct AuthObject {
 /// # Errors
 /// [`Error::Invalid`] when it is something else, or its fields have other types.
 pub fn auth(json: &str) -> Result<(Credentials, bool), Error> {
-    let object: Option<AuthObject> =
-        serde_json::from_str(json).map_err(|_| Error::invalid("expected {token} or {sessionId}"))?;
+    const EXPECTED: Error = Error::Invalid(std::borrow::Cow::Borrowed("expected {token} or {sessionId}"));
+    if json.starts_with('[') {
+        return Err(EXPECTED);
+    }
+    let object: Option<AuthObject> = serde_json::from_str(json).map_err(|_| EXPECTED)?;
     let AuthObject { token, session_id, deltas } = object.unwrap_or_default();
     let present = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok((Credentials { token: present(token), session_id: present(session_id) }, deltas.unwrap_or(false)))

@@ -76,10 +76,12 @@ fn found(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
         if is_known { StatusCode::NOT_MODIFIED.into_response() } else { file.data.clone().into_response() };
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
-    let all = response.headers_mut();
     let fixed = [(CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")];
-    all.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let fixed = fixed.map(|(name, value)| (name, HeaderValue::from_static(value)));
     let made = [(CONTENT_TYPE, kind), (ETAG, tag)];
-    all.extend(made.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))));
+    let made = made.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)));
+    for (name, value) in fixed.into_iter().chain(made) {
+        response.headers_mut().insert(name, value);
+    }
     response
 }

@@ -40,7 +40,11 @@ fn too_large(error: &axum::Error) -> ApiError {
 }
 
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<Payload<T>, ApiError> {
-    let text = if body.is_empty() { &b"{}"[..] } else { body };
+    let text = if body.is_empty() { &b"{}"[..] } else { body.trim_ascii_start() };
+    // Derived code would take an array for the fields in their order.
+    if !text.starts_with(b"{") {
+        return Err(Error::invalid("malformed body: expected a JSON object").into());
+    }
     let parsed = serde_json::from_slice(text);
     parsed.map(Payload).map_err(|error| Error::Invalid(format!("malformed body: {error}").into()).into())
 }

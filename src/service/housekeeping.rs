@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{accounts, answers, presence};
-use crate::{app::App, domain::error::Error};
+use crate::{app::App, domain::error::Error, tokens::LEEWAY_S};
 
 /// How late a typing indicator may end.
 const TYPING_TICK: Duration = Duration::from_millis(100);
@@ -18,6 +19,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// How late a deleted user may be noticed that another process deleted.
 const RECHECK: Duration = Duration::from_secs(3);
+
+/// A credential is taken for as long here as when it is presented.
+const LEEWAY: TimeDelta = TimeDelta::seconds(LEEWAY_S);
 
 /// How often memory and tables are rid of what is over.
 const CLEAN: Duration = Duration::from_secs(60);
@@ -72,7 +76,7 @@ fn end_unknown_and_expired(app: &App) {
     for connection in app.hub.all() {
         let is_over = match connection.identity() {
             None => connection.since.elapsed() >= app.config.auth_timeout,
-            Some(identity) => identity.expires_at.is_some_and(|end| end <= now),
+            Some(identity) => identity.expires_at.is_some_and(|end| end + LEEWAY <= now),
         };
         if is_over {
             connection.refuse();

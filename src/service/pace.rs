@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// When the next chunk is due: gathered for the configured window, and for longer the longer the text is, because
-/// clients that take `content` get all of it with each chunk. A chunk adds at least a 24th of the text, so that all
+/// clients that take `content` get all of it with each chunk. A chunk adds at least a 12th of the text, so that all
 /// chunks together stay proportional to it, but nobody waits longer than `slowest` for a word.
 pub(super) struct Pace {
     window: Duration,
@@ -21,8 +21,8 @@ impl Pace {
 
     /// There is untold text.
     pub(super) fn grown(&mut self, (all, untold): (usize, usize)) {
-        let slowest = Duration::from_millis(200 + all as u64 / 16).max(self.window);
-        let wait = if untold * 24 >= all { self.window } else { slowest };
+        let slowest = Duration::from_millis(250 + all as u64 / 8).max(self.window);
+        let wait = if untold * 12 >= all { self.window } else { slowest };
         let due = self.last + wait;
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
@@ -58,9 +58,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn chunks_of_a_long_answer_stay_cheap() {
-        let sizes = chunks(3_000, Duration::from_millis(10)).await;
-        let with_content: usize = sizes.iter().map(|size| size + 200).sum();
-        assert!(with_content < 3 << 20, "{with_content} bytes in {} chunks", sizes.len());
-        assert!(sizes.len() * 200 + 12_000 < 3 * 12_000, "{} chunks", sizes.len());
+        for gap in [2, 5, 10, 20] {
+            let sizes = chunks(3_000, Duration::from_millis(gap)).await;
+            let with_content: usize = sizes.iter().map(|size| size + 200).sum();
+            assert!(with_content < 3 << 20, "{with_content} bytes in {} chunks", sizes.len());
+            assert!(sizes.len() * 200 + 12_000 < 3 * 12_000, "{} chunks at {gap} ms a token", sizes.len());
+        }
     }
 }

@@ -81,6 +81,9 @@ pub fn accept_key<B>(request: &Request<B>) -> Result<HeaderValue, Refusal> {
     if request.version() != Version::HTTP_11 {
         return Err(bad("A WebSocket handshake needs HTTP/1.1"));
     }
+    if !headers.contains_key(HOST) {
+        return Err(bad("The Host header is missing"));
+    }
     if !has_word(headers, CONNECTION.as_str(), "upgrade") {
         return Err(bad("The Connection header must contain Upgrade"));
     }
@@ -202,6 +205,7 @@ mod tests {
     #[test]
     fn bad_handshakes_are_refused() {
         let good = [
+            ("host", "chat.example"),
             ("connection", "keep-alive, Upgrade"),
             ("upgrade", "websocket"),
             ("sec-websocket-version", "13"),
@@ -217,8 +221,12 @@ mod tests {
             let pairs: Vec<_> = good.iter().enumerate().filter(|(i, _)| *i != skipped).map(|(_, p)| *p).collect();
             assert!(request(&pairs).is_err(), "without {}", good[skipped].0);
         }
-        let with_key = |key| [good[0], good[1], good[2], ("sec-websocket-key", key)];
-        assert!(request(&with_key("AAAA")).is_err());
-        assert_eq!(request(&[good[0], good[1], ("sec-websocket-version", "8"), good[3]]).unwrap_err().0, 426);
+        let with = |at: usize, pair| {
+            let mut pairs = good;
+            pairs[at] = pair;
+            request(&pairs)
+        };
+        assert_eq!(with(4, ("sec-websocket-key", "AAAA")).unwrap_err().0, 400);
+        assert_eq!(with(3, ("sec-websocket-version", "8")).unwrap_err().0, 426);
     }
 }

@@ -60,6 +60,9 @@ const POLLING_BYTES_MAX: u64 = 1_000_000;
 /// A WebSocket message. An event up to a megabyte is answered, though refused; this leaves room for its envelope.
 const MESSAGE_BYTES_MAX: usize = 1_100_000;
 
+/// No vocabulary has binary events, but a client that sends one is told so instead of being dropped.
+const BINARIES_MAX: usize = 8;
+
 /// Idle connections keep this buffer, so it is small.
 const READ_BUFFER_BYTES: usize = 1024;
 
@@ -114,7 +117,7 @@ impl SocketIoTransport {
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .with_parser(ParserConfig::common().max_incoming_binaries(0).max_incoming_binary_buf_size(0))
+            .with_parser(ParserConfig::common().max_incoming_binaries(BINARIES_MAX))
             .build_with_inner_svc(axum::Router::new());
         let (inner, known) = (app.clone(), sessions.clone());
         let connect = move |handshake: Handshake| {

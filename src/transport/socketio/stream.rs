@@ -15,12 +15,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Instant, Sleep, sleep},
 };
 
 use super::{inbox::Inbox, session::Sessions};
@@ -31,6 +33,9 @@ pub(super) const MARKER: &str = "switchboard:upgraded";
 
 /// How the text of the marker's packet begins.
 const MARKER_TEXT: &[u8] = b"42[\"switchboard:upgraded\"";
+
+/// How long an upgrade may stand still before somebody looks whether it is through.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How the text of a CONNECT answer begins.
 const CONNECT_TEXT: &[u8] = b"40";
@@ -50,7 +55,7 @@ enum Stage {
     /// Waits for the CONNECT answer.
     Connecting,
     /// Serves the handshake of a polling session's upgrade.
-    Upgrading { sessions: Arc<Sessions>, id: String },
+    Upgrading { sessions: Arc<Sessions>, id: String, look_again: Pin<Box<Sleep>> },
     /// The marker is on its way through socketioxide.
     Marked { session: Arc<Outbox> },
     /// Takes frames.
@@ -73,15 +78,18 @@ impl EngineStream {
         id: String,
     ) -> Self {
         handshake.attach(tcp.clone());
-        Self { tcp, early, outbox: handshake, stage: Stage::Upgrading { sessions, id }, inbox: None }
+        let stage = Stage::Upgrading { sessions, id, look_again: Box::pin(sleep(LOOK_AGAIN)) };
+        Self { tcp, early, outbox: handshake, stage, inbox: None }
     }
 
-    /// Looks whether the polling session has changed over, and sends the marker when it has.
-    fn try_mark(&mut self) {
-        let Stage::Upgrading { sessions, id } = &self.stage else {
-            return;
-        };
+    /// Looks whether the polling session has changed over, and sends the marker when it has. A client that is still
+    /// being let in while it upgrades sends nothing more by itself, so this looks again after a moment.
+    fn try_mark(&mut self, cx: &mut Context<'_>) {
+        let Stage::Upgrading { sessions, id, look_again } = &mut self.stage else { return };
         let Some(session) = sessions.get(id).filter(|session| session.has_upgraded()) else {
+            while look_again.as_mut().poll(cx).is_ready() {
+                look_again.as_mut().reset(Instant::now() + LOOK_AGAIN);
+            }
             return;
         };
         let outbox = session.outbox();
@@ -145,7 +153,7 @@ fn split_frame(bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
 
 impl AsyncRead for EngineStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.try_mark();
+        self.try_mark(cx);
         if let Some(inbox) = &self.inbox {
             // A client that sends faster than its requests are handled waits in its own socket.
             ready!(inbox.poll_room(cx));
