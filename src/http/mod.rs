@@ -20,7 +20,7 @@ use axum::{
         header::{AUTHORIZATION, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
 use tower_http::{
@@ -34,7 +34,11 @@ use tower_http::{
 use crate::{
     app::App,
     config::Origins,
-    transport::{handshake, socketio::SocketIoTransport},
+    domain::error::Error,
+    transport::{
+        handshake,
+        socketio::{self, SocketIoTransport},
+    },
 };
 
 /// A request body that stands still for this long is given up.
@@ -44,11 +48,11 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) const SESSION_HEADER: &str = "x-session-id";
 
 /// Everything that is served on a port.
-pub fn router(app: &Arc<App>, socketio: SocketIoTransport) -> Router {
-    let knock = move |request: Request| async move { socketio.serve(request).await };
+pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
+    let knock = move |request: Request| async move { transport.serve(request).await };
     let guarded = Router::new()
-        .route("/socket.io", any(knock.clone()))
-        .route("/socket.io/", any(knock.clone()))
+        .route(socketio::PATH, any(knock.clone()))
+        .route(&format!("{}/", socketio::PATH), any(knock.clone()))
         .merge(api())
         .layer(middleware::from_fn_with_state(app.clone(), check_origin));
     let nosniff = SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -102,7 +106,8 @@ fn open() -> Router<Arc<App>> {
 async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match handshake::check_origin(&app.config.cors_origin, request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => handshake::refuse(refusal),
+        Err(refusal) if request.uri().path().starts_with(socketio::PATH) => handshake::refuse(refusal),
+        Err((_, why)) => error::ApiError(Error::Forbidden(why)).into_response(),
     }
 }
 

@@ -22,14 +22,6 @@ after(() => server.stop());
 
 const refusal = (options) => expectEvent(dial(server.url, options), "client:connect_error");
 
-async function refused(status, code, method, path, options) {
-  const answer = await server.rest(method, path, options);
-  assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
-  assert.equal(answer.body?.error?.code, code, answer.text);
-  assert.equal(typeof answer.body.error.message, "string");
-  return answer;
-}
-
 test("people sign up, sign in and sign out", async () => {
   const email = `${randomUUID()}@example.org`;
   const account = { email, password: "correct horse battery" };
@@ -39,7 +31,7 @@ test("people sign up, sign in and sign out", async () => {
   assert.equal(made.body.user.name, "Sina");
   assert.equal(made.body.user.role, "customer");
   assert.equal(made.text.includes(account.password), false);
-  await refused(409, "CONFLICT", "POST", "/v1/auth/sign-up", { body: { ...account, name: "Other" } });
+  await server.refused(409, "CONFLICT", "POST", "/v1/auth/sign-up", { body: { ...account, name: "Other" } });
   for (const path of ["/v1/auth/sign-in", "/api/auth/login"]) {
     const { token, user } = await server.ok("POST", path, { body: account });
     server.keepSecret(token);
@@ -47,10 +39,10 @@ test("people sign up, sign in and sign out", async () => {
     const socket = await connect(server.url, { auth: { token } });
     assert.equal((await expectEvent(socket, "authenticated")).userId, user.id);
   }
-  const wrong = await refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
+  const wrong = await server.refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
     body: { ...account, password: "wrong" },
   });
-  const nobody = await refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
+  const nobody = await server.refused(401, "UNAUTHENTICATED", "POST", "/v1/auth/sign-in", {
     body: { email: "nobody@example.org", password: "wrong" },
   });
   assert.equal(wrong.text, nobody.text, "nobody learns which accounts exist");
@@ -60,7 +52,7 @@ test("people sign up, sign in and sign out", async () => {
   assert.ok([200, 401, 400].includes(upperCase.status));
   if (upperCase.body?.token) server.keepSecret(upperCase.body.token);
   await server.ok("POST", "/v1/auth/sign-out", { as: made.body });
-  await refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", { as: made.body });
+  await server.refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", { as: made.body });
 });
 
 test("sign-up refuses what is no account", async () => {
@@ -72,7 +64,7 @@ test("sign-up refuses what is no account", async () => {
     [],
     "nonsense",
   ]) {
-    await refused(400, "INVALID", "POST", "/v1/auth/sign-up", { body });
+    await server.refused(400, "INVALID", "POST", "/v1/auth/sign-up", { body });
   }
   const { status, body } = await server.rest("POST", "/v1/auth/sign-up", {
     body: { email: `${randomUUID()}@example.org`, password: "correct horse battery", role: "admin" },

@@ -164,6 +164,15 @@ class Server {
     return body;
   }
 
+  /** The answer to a REST call that must fail with that status and code. */
+  async refused(status, code, method, path, options) {
+    const answer = await this.rest(method, path, options);
+    assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+    assert.equal(answer.body?.error?.code, code, answer.text);
+    assert.equal(typeof answer.body.error.message, "string");
+    return answer;
+  }
+
   /** A widget visitor: `{sessionId, userId, conversationId, expiresAt}`. */
   async session(fields = { name: "Vera" }) {
     const session = await this.ok("POST", "/api/sessions", { body: fields });

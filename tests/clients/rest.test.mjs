@@ -1,6 +1,5 @@
 // The REST side: accounts, sessions, conversations, messages, and that sockets hear what REST does.
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { after, afterEach, before, test } from "node:test";
 import {
   asUser,
@@ -44,14 +43,6 @@ const CONVERSATION = [
   ...["lastSeq", "messageCount", "lastMessage", "createdAt", "updatedAt"],
 ];
 const people = () => [server.user(), server.user("admin")];
-
-async function refused(status, code, method, path, options) {
-  const answer = await server.rest(method, path, options);
-  assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
-  assert.equal(answer.body?.error?.code, code, answer.text);
-  assert.equal(typeof answer.body.error.message, "string");
-  return answer;
-}
 
 test("a visitor's session is made by the server, with a support conversation of its own", async () => {
   const { status, body } = await server.rest("POST", "/api/sessions", {
@@ -123,7 +114,7 @@ test("messages are paged by seq in both directions", async () => {
   assert.deepEqual(await page("before=3&limit=5"), [[1, 2], false]);
   assert.deepEqual(await page("after=12"), [[], false]);
   for (const query of ["after=x", "after=-1", "limit=x", "before=1.5"]) {
-    await refused(400, "INVALID", "GET", `/api/conversations/${id}/messages?${query}`, { as: anna });
+    await server.refused(400, "INVALID", "GET", `/api/conversations/${id}/messages?${query}`, { as: anna });
   }
   for (const query of ["limit=0", "limit=-1", "limit=1000000000"]) {
     const { status, body } = await server.rest("GET", `/api/conversations/${id}/messages?${query}`, { as: anna });
@@ -148,7 +139,7 @@ test("conversations are listed page by page, each person's own, all for agents",
   assert.deepEqual(new Set(listed), mine);
   const { conversations } = await server.ok("GET", "/api/conversations", { as: bert });
   assert.ok(conversations.some(({ ownerId }) => ownerId === anna.id));
-  await refused(400, "INVALID", "GET", "/api/conversations?cursor=nonsense", { as: anna });
+  await server.refused(400, "INVALID", "GET", "/api/conversations?cursor=nonsense", { as: anna });
 });
 
 test("a conversation is renamed and deleted, and sockets hear it", async () => {
@@ -165,8 +156,11 @@ test("a conversation is renamed and deleted, and sockets hear it", async () => {
   const { status } = await server.rest("DELETE", `/api/conversations/${id}`, { as: anna });
   assert.ok([200, 204].includes(status));
   assert.deepEqual(await expectEvent(tab, "conversation:delete"), { conversationId: id });
-  await refused(404, "NOT_FOUND", "GET", `/api/conversations/${id}`, { as: anna });
-  await refused(404, "NOT_FOUND", "POST", `/api/conversations/${id}/messages`, { as: anna, body: { content: "x" } });
+  await server.refused(404, "NOT_FOUND", "GET", `/api/conversations/${id}`, { as: anna });
+  await server.refused(404, "NOT_FOUND", "POST", `/api/conversations/${id}/messages`, {
+    as: anna,
+    body: { content: "x" },
+  });
 });
 
 test("a message posted over REST reaches the sockets in the room, and an AI answers it", async () => {
@@ -205,65 +199,10 @@ test("reading is told to the room, by seq or by message ids", async () => {
     userId: anna.id,
     upToSeq: 2,
   });
-  await refused(400, "INVALID", "POST", `/api/conversations/${id}/read`, { as: anna, body: { upToSeq: "x" } });
+  await server.refused(400, "INVALID", "POST", `/api/conversations/${id}/read`, { as: anna, body: { upToSeq: "x" } });
 });
 
-test("one call asks the AI and waits for its answer, and sockets hear everything", async () => {
-  const [anna] = people();
-  const tab = await asUser(server, anna);
-  const asked = server.ok("POST", "/api/coze/chat", { as: anna, body: { message: "Hello?" } });
-  const created = await expectEvent(tab, "conversation:create");
-  assert.equal(created.kind, "assistant");
-  await emitOk(tab, "join:conversation", created.id);
-  (await upstream.call()).say("Hello!").finish();
-  const answer = await asked;
-  assert.equal(answer.success, true);
-  assert.equal(answer.conversationId, created.id);
-  assert.equal(answer.userMessage.content, "Hello?");
-  assert.match(JSON.stringify(answer.reply), /Hello!/);
-  await expectEvent(tab, "message:complete", (data) => data.assistantMessage.content === "Hello!");
-
-  const again = server.ok("POST", "/api/coze/chat", {
-    as: anna,
-    body: { message: "Once more", conversationId: created.id },
-  });
-  (await upstream.call()).say("Sure.").finish();
-  assert.equal((await again).conversationId, created.id);
-  await refused(400, "INVALID", "POST", "/api/coze/chat", { as: anna, body: { message: "" } });
-  await refused(404, "NOT_FOUND", "POST", "/api/coze/chat", {
-    as: anna,
-    body: { message: "x", conversationId: randomUUID() },
-  });
-});
-
-test("the same call streams to those who accept an event stream", async () => {
-  const [anna] = people();
-  const response = fetch(`${server.url}/api/coze/chat`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${anna.token}`, "content-type": "application/json", accept: "text/event-stream" },
-    body: JSON.stringify({ message: "Stream, please" }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const call = await upstream.call();
-  for (const word of ["One ", "two ", "three."]) call.say(word);
-  call.finish();
-  const streamed = await response;
-  assert.match(streamed.headers.get("content-type"), /text\/event-stream/);
-  const events = (await streamed.text())
-    .split("\n\n")
-    .filter((block) => block.includes("event:"))
-    .map((block) => ({
-      name: /^event: ?(.*)$/m.exec(block)[1],
-      data: JSON.parse(/^data: ?(.*)$/m.exec(block)[1]),
-    }));
-  const chunks = events.filter(({ name }) => name === "message:chunk");
-  assert.equal(chunks.map(({ data }) => data.chunk).join(""), "One two three.");
-  assert.equal(events.at(-1).name, "done");
-  assert.equal(events.at(-1).data.success, true);
-  assert.match(JSON.stringify(events.at(-1).data.reply), /One two three\./);
-});
-
-test("personas, health and metrics are there for everybody", async () => {
+test("personas and health are there for everybody", async () => {
   const agents = await server.ok("GET", "/api/agents", { as: people()[0] });
   const list = agents.agents ?? agents;
   for (const id of ["default", "therapist", "tutor"]) {
@@ -297,7 +236,7 @@ test("bad requests get a JSON error that says nothing about the inside", async (
     '{"content":"a\\u0000b"}',
     '{"content":""}',
   ]) {
-    const { text } = await refused(400, "INVALID", "POST", messages, { as: anna, body });
+    const { text } = await server.refused(400, "INVALID", "POST", messages, { as: anna, body });
     assert.doesNotMatch(text, /src\/|\.rs|panicked|select |sqlite|postgres|serde/i);
   }
   const large = await server.rest("POST", messages, { as: anna, body: { content: "x".repeat(8_001) } });
@@ -307,12 +246,16 @@ test("bad requests get a JSON error that says nothing about the inside", async (
     .rest("POST", messages, { as: anna, body: { content: "x".repeat(3_000_000) } })
     .catch(() => ({ status: 413 }));
   assert.equal(huge.status, 413);
-  await refused(400, "INVALID", "POST", "/api/conversations", { as: anna, body: { id: "no good id" } });
-  await refused(400, "INVALID", "POST", "/api/conversations", { as: anna, body: { kind: "nonsense" } });
-  await refused(409, "CONFLICT", "POST", "/api/conversations", { as: anna, body: { id } });
-  await refused(401, "UNAUTHENTICATED", "GET", "/api/conversations");
-  await refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", { headers: { authorization: "Bearer garbage" } });
-  await refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", { headers: { "x-session-id": "test-session" } });
+  await server.refused(400, "INVALID", "POST", "/api/conversations", { as: anna, body: { id: "no good id" } });
+  await server.refused(400, "INVALID", "POST", "/api/conversations", { as: anna, body: { kind: "nonsense" } });
+  await server.refused(409, "CONFLICT", "POST", "/api/conversations", { as: anna, body: { id } });
+  await server.refused(401, "UNAUTHENTICATED", "GET", "/api/conversations");
+  await server.refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", {
+    headers: { authorization: "Bearer garbage" },
+  });
+  await server.refused(401, "UNAUTHENTICATED", "GET", "/api/conversations", {
+    headers: { "x-session-id": "test-session" },
+  });
   const unknown = await server.rest("GET", "/api/nothing-here", { as: anna });
   assert.equal(unknown.status, 404);
   assert.equal(unknown.body?.error?.code, "NOT_FOUND");

@@ -105,6 +105,19 @@ for (const client of [4, 3, 2]) {
   });
 }
 
+test("nothing is lost while connections change from polling to WebSocket", async () => {
+  // Each client upgrades right after its handshake, while the server looks up who it is.
+  const users = Array.from({ length: 60 }, () => server.user());
+  const hear = async (user) => {
+    const socket = dial(server.url, { auth: { token: user.token } });
+    await expectEvent(socket, "authenticated", (data) => data.userId === user.id);
+    const created = Array.from({ length: 5 }, (_, n) => emitOk(socket, "conversation:create", { title: `${n}` }));
+    assert.equal((await Promise.all(created)).length, 5);
+  };
+  for (const user of users.slice(0, 20)) await hear(user);
+  await Promise.all(users.slice(20).map(hear));
+});
+
 test("a client that reconnects by itself finds its way after the transport broke", async () => {
   const user = server.user("admin");
   const id = await server.quietConversation(server.user(), user);
