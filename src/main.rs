@@ -53,7 +53,12 @@ async fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("switchboard: a TLS provider was installed already");
     }
-    dotenvy::dotenv().ok();
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        eprintln!("switchboard: .env: {error}");
+        return ExitCode::from(USAGE);
+    }
     let matches = match cli().try_get_matches() {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

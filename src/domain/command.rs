@@ -7,7 +7,7 @@ use super::{
     answer::Snapshot,
     conversation::{Conversation, Kind, NewConversation},
     event::LogEntry,
-    ids::{ClientMessageId, ConversationId, MessageId, UserId},
+    ids::{AnswerId, ClientMessageId, ConversationId, MessageId, UserId},
     message::{Content, Message},
     user::User,
 };
@@ -215,6 +215,8 @@ pub enum Reply {
         message: Arc<Message>,
         /// It had been stored before, under the same client message id.
         duplicate: bool,
+        /// The AI answer that now waits for its turn.
+        answer: Option<AnswerId>,
     },
     /// The conversation as it is now.
     Conversation(Arc<Conversation>),

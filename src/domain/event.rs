@@ -129,6 +129,25 @@ pub enum Event {
 }
 
 impl Event {
+    /// The end or change of something that is told nowhere else: it must not be skipped for a slow reader.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::AnswerFinished(_)
+            | Self::AnswerFailed { .. }
+            | Self::AnswerTyping { typing: false, .. }
+            | Self::MessagesRead { .. }
+            | Self::ConversationCreated(_)
+            | Self::ConversationUpdated(_)
+            | Self::ConversationDeleted(_) => true,
+            Self::MessagePosted(_)
+            | Self::AnswerTyping { .. }
+            | Self::AnswerChunk(_)
+            | Self::Typing { .. }
+            | Self::Presence { .. } => false,
+        }
+    }
+
     /// The place in a conversation's log that this event takes, when it takes one.
     #[must_use]
     pub fn seq(&self) -> Option<(&ConversationId, u64)> {

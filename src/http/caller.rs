@@ -13,6 +13,7 @@ use axum::{
 use super::{SESSION_HEADER, error::ApiError};
 use crate::{
     app::App,
+    config::Origins,
     domain::{command::Credentials, error::Error, user::Caller},
     service::accounts,
     transport::handshake,
@@ -34,9 +35,20 @@ impl FromRequestParts<Arc<App>> for Known {
 pub(super) fn credentials(app: &App, headers: &HeaderMap) -> Credentials {
     let session = headers.get(SESSION_HEADER).and_then(|value| value.to_str().ok());
     Credentials {
-        token: handshake::bearer(headers).or_else(|| cookie(headers, &app.config.auth_cookie)),
+        token: handshake::bearer(headers).or_else(|| trusted_cookie(app, headers)),
         session_id: session.filter(|id| !id.is_empty()).map(str::to_owned),
     }
+}
+
+/// Browsers send cookies along whoever makes them call, so the cookie counts only for pages that are named as trusted;
+/// `*` names nobody.
+fn trusted_cookie(app: &App, headers: &HeaderMap) -> Option<String> {
+    let named = match &app.config.cors_origin {
+        Origins::Any | Origins::SameOnly => &Origins::SameOnly,
+        Origins::List(_) => &app.config.cors_origin,
+    };
+    handshake::check_origin(named, headers).ok()?;
+    cookie(headers, &app.config.auth_cookie)
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header::ACCEPT},
+    http::{HeaderMap, StatusCode, header::ACCEPT},
     response::{
         IntoResponse, Response,
-        sse::{KeepAlive, Sse},
+        sse::{self, KeepAlive, Sse},
     },
 };
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use super::{caller::Known, error::ApiError, payload::Payload};
 use crate::{
@@ -23,12 +26,12 @@ use crate::{
         command::{Command, Reply},
         conversation::{Kind, NewConversation},
         error::{Error, Failure},
-        event::{Event, LogEntry},
-        ids::ConversationId,
+        event::{Chunk, Event, LogEntry},
+        ids::{ConversationId, MessageId},
         message::{Content, Message, MessageStatus},
         user::Caller,
     },
-    service::{self, Effect},
+    service,
 };
 
 /// Beyond the answer's own limit, for what waits in front of it in the same conversation.
@@ -41,13 +44,18 @@ pub(super) struct Chat {
     conversation_id: Option<ConversationId>,
 }
 
+/// How often the log is looked at, in case an event was missed.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// A message that was sent, and the ear on its conversation.
 struct Sent {
+    app: Arc<App>,
     message: Arc<Message>,
     events: mpsc::Receiver<Event>,
-    /// A person handles the conversation, or the message was sent before: nothing will be answered.
-    is_answered: bool,
-    deadline: tokio::time::Instant,
+    /// The id that the answer's message will have; none when a person handles the conversation.
+    answer: Option<MessageId>,
+    failure: Option<Failure>,
+    deadline: Instant,
 }
 
 pub(super) async fn chat(
@@ -64,7 +72,7 @@ pub(super) async fn chat(
         }
         None => create(&app, &caller).await?,
     };
-    let sent = send(&app, &caller, conversation, content).await?;
+    let sent = send(&app, caller, conversation, content).await?;
     let wants_stream = headers
         .get(ACCEPT)
         .and_then(|accept| accept.to_str().ok())
@@ -78,9 +86,7 @@ pub(super) async fn chat(
 
 async fn create(app: &Arc<App>, caller: &Caller) -> Result<ConversationId, ApiError> {
     let new = NewConversation { kind: Some(Kind::Assistant), ..NewConversation::default() };
-    let outcome = service::execute(app, caller, Command::CreateConversation(new)).await?;
-    service::settle(app, outcome.effects);
-    match outcome.reply {
+    match service::perform(app, caller.clone(), Command::CreateConversation(new)).await? {
         Reply::Conversation(conversation) => Ok(conversation.id.clone()),
         _ => Err(Error::internal("creating a conversation gave none").into()),
     }
@@ -88,38 +94,73 @@ async fn create(app: &Arc<App>, caller: &Caller) -> Result<ConversationId, ApiEr
 
 async fn send(
     app: &Arc<App>,
-    caller: &Caller,
+    caller: Caller,
     conversation: ConversationId,
     content: Content,
 ) -> Result<Sent, ApiError> {
     // Listen before sending: a quick answer must not be missed.
     let events = app.hub.tap(&conversation);
     let command = Command::PostMessage { conversation, content, client_message_id: None, kind_if_new: Kind::Assistant };
-    let outcome = service::execute(app, caller, command).await?;
-    let is_answered = outcome.effects.iter().any(|effect| matches!(effect, Effect::Answer(_)));
-    let Reply::Posted { message, .. } = outcome.reply else {
+    let Reply::Posted { message, answer, .. } = service::perform(app, caller, command).await? else {
         return Err(Error::internal("sending a message gave none").into());
     };
-    service::settle(app, outcome.effects);
-    let deadline = tokio::time::Instant::now() + app.config.ai_timeout + PATIENCE;
-    Ok(Sent { message, events, is_answered, deadline })
+    let answer = match answer {
+        Some(id) => app.store.answer(&id).await?.map(|answer| answer.message),
+        None => None,
+    };
+    let deadline = Instant::now() + app.config.ai_timeout + PATIENCE;
+    Ok(Sent { app: app.clone(), message, events, answer, failure: None, deadline })
+}
+
+/// What happens to the answer of one message.
+enum News {
+    Chunk(Chunk),
+    Finished(Arc<Message>),
+    TooLate,
 }
 
 impl Sent {
-    /// The next event about the answer to this very message; none when it takes too long.
-    async fn next(&mut self) -> Option<Event> {
+    /// The next news of the answer to this very message; other answers of the conversation may come before.
+    async fn next(&mut self) -> News {
         loop {
-            let event = tokio::time::timeout_at(self.deadline, self.events.recv()).await.ok()??;
-            match &event {
-                Event::AnswerFinished(LogEntry { question, .. })
-                    if question.as_ref().is_some_and(|question| question.id == self.message.id) =>
-                {
-                    return Some(event);
+            let limit = self.deadline.min(Instant::now() + LOOK);
+            match timeout_at(limit, self.events.recv()).await {
+                Ok(Some(Event::AnswerChunk(chunk))) if Some(&chunk.message) == self.answer.as_ref() => {
+                    return News::Chunk(chunk);
                 }
-                Event::AnswerChunk(_) | Event::AnswerFailed { .. } => return Some(event),
-                _ => {}
+                Ok(Some(Event::AnswerFailed { failure, .. })) => self.failure = Some(failure),
+                Ok(Some(Event::AnswerFinished(LogEntry { message, .. }))) => {
+                    if Some(&message.id) == self.answer.as_ref() {
+                        return News::Finished(message);
+                    }
+                    // The failure before it was another answer's.
+                    self.failure = None;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    if let Some(message) = self.stored().await {
+                        return News::Finished(message);
+                    }
+                    if Instant::now() >= self.deadline {
+                        self.failure = Some(too_late());
+                        return News::TooLate;
+                    }
+                }
             }
         }
+    }
+
+    /// The answer as the log has it.
+    async fn stored(&self) -> Option<Arc<Message>> {
+        let after = self.message.seq.unwrap_or(0);
+        let log = self.app.store.log_after(&self.message.conversation_id, after, 200).await.ok()?;
+        log.into_iter().map(|entry| entry.message).find(|message| Some(&message.id) == self.answer.as_ref())
+    }
+
+    /// The failure of this answer, if it has failed.
+    fn failure_of(&mut self, message: &Message) -> Option<Failure> {
+        let failure = self.failure.take();
+        (message.status == MessageStatus::Failed).then(|| failure.unwrap_or_else(failed))
     }
 
     fn body(&self, reply: Option<&Message>, failure: Option<&Failure>) -> Value {
@@ -140,60 +181,55 @@ fn too_late() -> Failure {
     Failure::from(&Error::AiUnavailable("The assistant took too long to answer.".into()))
 }
 
+fn failed() -> Failure {
+    Failure::from(&Error::AiUnavailable("The assistant could not answer this message.".into()))
+}
+
 /// Waits for the end.
-async fn whole(mut sent: Sent) -> (axum::http::StatusCode, Value) {
-    use axum::http::StatusCode;
-    if !sent.is_answered {
+async fn whole(mut sent: Sent) -> (StatusCode, Value) {
+    if sent.answer.is_none() {
         return (StatusCode::OK, sent.body(None, None));
     }
-    let mut failure = None;
     loop {
         match sent.next().await {
-            Some(Event::AnswerFailed { failure: failed, .. }) => failure = Some(failed),
-            Some(Event::AnswerFinished(entry)) => {
-                let failure = failure.filter(|_| entry.message.status == MessageStatus::Failed);
+            News::Chunk(_) => {}
+            News::Finished(message) => {
+                let failure = sent.failure_of(&message);
                 let status = failure.as_ref().map_or(StatusCode::OK, |_| StatusCode::SERVICE_UNAVAILABLE);
-                return (status, sent.body(Some(&entry.message), failure.as_ref()));
+                return (status, sent.body(Some(&message), failure.as_ref()));
             }
-            Some(_) => {}
-            None => return (StatusCode::SERVICE_UNAVAILABLE, sent.body(None, Some(&too_late()))),
+            News::TooLate => return (StatusCode::SERVICE_UNAVAILABLE, sent.body(None, sent.failure.as_ref())),
         }
     }
 }
 
 /// Chunks as they come, then `done` with the same JSON that the whole answer has.
-fn events(sent: Sent) -> impl Stream<Item = Result<axum::response::sse::Event, axum::Error>> {
-    let begin = (Some(sent), None);
-    stream::unfold(begin, |(sent, mut failure)| async move {
+fn events(sent: Sent) -> impl Stream<Item = Result<sse::Event, axum::Error>> {
+    stream::unfold(Some(sent), |sent| async move {
         let mut sent = sent?;
-        if !sent.is_answered {
-            return Some((done(sent.body(None, None)), (None, None)));
+        if sent.answer.is_none() {
+            return Some((done(sent.body(None, None)), None));
         }
-        loop {
-            match sent.next().await {
-                Some(Event::AnswerChunk(chunk)) => {
-                    let data = json!({
-                        "conversationId": chunk.conversation,
-                        "messageId": chunk.message,
-                        "index": chunk.index,
-                        "chunk": chunk.text(),
-                        "content": chunk.content,
-                    });
-                    let event = axum::response::sse::Event::default().event("message:chunk").json_data(data);
-                    return Some((event, (Some(sent), failure)));
-                }
-                Some(Event::AnswerFailed { failure: failed, .. }) => failure = Some(failed),
-                Some(Event::AnswerFinished(entry)) => {
-                    let body = sent.body(Some(&entry.message), failure.as_ref());
-                    return Some((done(body), (None, None)));
-                }
-                Some(_) => {}
-                None => return Some((done(sent.body(None, Some(&too_late()))), (None, None))),
+        match sent.next().await {
+            News::Chunk(chunk) => {
+                let data = json!({
+                    "conversationId": chunk.conversation,
+                    "messageId": chunk.message,
+                    "index": chunk.index,
+                    "chunk": chunk.text(),
+                    "content": chunk.content,
+                });
+                Some((sse::Event::default().event("message:chunk").json_data(data), Some(sent)))
             }
+            News::Finished(message) => {
+                let failure = sent.failure_of(&message);
+                Some((done(sent.body(Some(&message), failure.as_ref())), None))
+            }
+            News::TooLate => Some((done(sent.body(None, sent.failure.as_ref())), None)),
         }
     })
 }
 
-fn done(body: Value) -> Result<axum::response::sse::Event, axum::Error> {
-    axum::response::sse::Event::default().event("done").json_data(body)
+fn done(body: Value) -> Result<sse::Event, axum::Error> {
+    sse::Event::default().event("done").json_data(body)
 }

@@ -25,7 +25,6 @@ use crate::{
         event::LogEntry,
         ids::{ClientMessageId, ConversationId, MessageId, UserId},
         message::Content,
-        user::Caller,
     },
     service,
     store::ConversationFilter,
@@ -100,18 +99,11 @@ impl axum::extract::FromRequestParts<Arc<App>> for ConversationPath {
     }
 }
 
-/// Executes a command and lets its effects follow; the response is written after both, which REST clients cannot tell.
-async fn execute(app: &Arc<App>, caller: &Caller, command: Command) -> Result<Reply, ApiError> {
-    let outcome = service::execute(app, caller, command).await?;
-    service::settle(app, outcome.effects);
-    Ok(outcome.reply)
-}
-
 fn spelled(reply: &Reply) -> Json<Value> {
     match reply {
         Reply::Conversation(conversation) => Json(json!({ "conversation": conversation })),
-        Reply::Posted { message, duplicate: true } => Json(json!({ "message": message, "duplicate": true })),
-        Reply::Posted { message, duplicate: false } => Json(json!({ "message": message })),
+        Reply::Posted { message, duplicate: true, .. } => Json(json!({ "message": message, "duplicate": true })),
+        Reply::Posted { message, duplicate: false, .. } => Json(json!({ "message": message })),
         Reply::Done | Reply::Authenticated(_) | Reply::Joined(_) | Reply::Left(_) | Reply::Pong(_) => {
             Json(json!({ "success": true }))
         }
@@ -143,7 +135,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     body.title.as_deref().map_or(Ok(()), Conversation::check_title)?;
     let new = NewConversation { id: body.id, kind: body.kind, title: body.title, agent_id: body.agent_id };
-    let reply = execute(&app, &caller, Command::CreateConversation(new)).await?;
+    let reply = service::perform(&app, caller, Command::CreateConversation(new)).await?;
     Ok((StatusCode::CREATED, spelled(&reply)))
 }
 
@@ -160,11 +152,11 @@ pub(super) async fn update(
 ) -> Answer {
     body.title.as_deref().map_or(Ok(()), Conversation::check_title)?;
     let command = Command::UpdateConversation { conversation: id.0, title: body.title };
-    Ok(spelled(&execute(&app, &caller, command).await?))
+    Ok(spelled(&service::perform(&app, caller, command).await?))
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(&execute(&app, &caller, Command::DeleteConversation { conversation: id.0 }).await?))
+    Ok(spelled(&service::perform(&app, caller, Command::DeleteConversation { conversation: id.0 }).await?))
 }
 
 /// Messages behind `after`, or the newest below `before`, always ascending.
@@ -208,7 +200,7 @@ pub(super) async fn post_message(
         client_message_id: body.client_message_id,
         kind_if_new: Kind::Assistant,
     };
-    let reply = execute(&app, &caller, command).await?;
+    let reply = service::perform(&app, caller, command).await?;
     let is_new = matches!(reply, Reply::Posted { duplicate: false, .. });
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, spelled(&reply)))
 }
@@ -225,7 +217,7 @@ pub(super) async fn mark_read(
         (None, Some(_)) => return Err(Error::TooLarge("more than 1000 messageIds".into()).into()),
         _ => return Err(Error::invalid("expected either upToSeq or messageIds").into()),
     };
-    Ok(spelled(&execute(&app, &caller, Command::MarkRead { conversation: id.0, mark }).await?))
+    Ok(spelled(&service::perform(&app, caller, Command::MarkRead { conversation: id.0, mark }).await?))
 }
 
 pub(super) async fn assign(
@@ -235,19 +227,19 @@ pub(super) async fn assign(
     Payload(body): Payload<Assign>,
 ) -> Answer {
     let command = Command::Assign { conversation: id.0, agent: body.agent_id };
-    Ok(spelled(&execute(&app, &caller, command).await?))
+    Ok(spelled(&service::perform(&app, caller, command).await?))
 }
 
 pub(super) async fn hand_back(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(&execute(&app, &caller, Command::HandBack { conversation: id.0 }).await?))
+    Ok(spelled(&service::perform(&app, caller, Command::HandBack { conversation: id.0 }).await?))
 }
 
 pub(super) async fn resolve(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(&execute(&app, &caller, Command::Resolve { conversation: id.0 }).await?))
+    Ok(spelled(&service::perform(&app, caller, Command::Resolve { conversation: id.0 }).await?))
 }
 
 pub(super) async fn stop(State(app): State<Arc<App>>, Known(caller): Known, id: ConversationPath) -> Answer {
-    Ok(spelled(&execute(&app, &caller, Command::StopAnswer { conversation: id.0 }).await?))
+    Ok(spelled(&service::perform(&app, caller, Command::StopAnswer { conversation: id.0 }).await?))
 }
 
 /// The AI personas that a conversation's `agentId` can name.

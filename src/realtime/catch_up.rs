@@ -10,7 +10,7 @@ use super::{
     connection::Connection,
     hub::{Encoded, Hub},
     lock,
-    room::{Aftermath, Heard},
+    room::{Aftermath, Heard, Member},
 };
 use crate::domain::{
     event::{self, Envelope, Event, LogEntry},
@@ -19,6 +19,9 @@ use crate::domain::{
 
 /// Messages read from the log at a time for one lagging connection.
 const CATCH_UP_PAGE: u64 = 100;
+
+/// How long to wait when the log cannot be read.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How long an early message waits for its predecessor before the database is asked: two commits of one process
 /// are told within microseconds of each other, in either order.
@@ -34,14 +37,10 @@ impl Hub {
 
     /// Makes a member live when its place is the end of the log. False when something is still missing.
     fn try_live(&self, connection: &Connection, conversation: &ConversationId) -> bool {
-        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-            return true;
-        };
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else { return true };
         let mut room = lock(&room);
         let newest = room.last_seq.unwrap_or(0);
-        let Some(member) = room.members.get_mut(&connection.id) else {
-            return true;
-        };
+        let Some(member) = room.members.get_mut(&connection.id) else { return true };
         if member.cursor < newest {
             return false;
         }
@@ -59,68 +58,15 @@ impl Hub {
         true
     }
 
-    /// Replays the log for one connection, at its own pace, until it is live again.
+    /// Replays the log for one connection, at its own pace, until it is live again or has joined anew.
     fn catch_up(self: &Arc<Self>, connection: &Arc<Connection>, conversation: &ConversationId) {
-        let (hub, connection, conversation) = (self.clone(), connection.clone(), conversation.clone());
-        self.tasks.spawn_until_stop(async move {
-            while connection.has_joined(&conversation) {
-                if !connection.outbox.has_room().await {
-                    tracing::info!(connection.id = connection.id.0, "cutting a connection that does not read");
-                    connection.cut();
-                    return;
-                }
-                if hub.replay_page(&connection, &conversation).await {
-                    if hub.try_live(&connection, &conversation) {
-                        return;
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
-        });
-    }
-
-    /// Tells one page of the log. True when the page was the last one.
-    async fn replay_page(&self, connection: &Connection, conversation: &ConversationId) -> bool {
-        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-            return true;
+        let room = event::Room::Conversation(conversation.clone());
+        let Some(epoch) = self.room(&room).and_then(|room| Some(lock(&room).members.get(&connection.id)?.epoch)) else {
+            return;
         };
-        let Some(cursor) = lock(&room).members.get(&connection.id).map(|member| member.cursor) else {
-            return true;
-        };
-        let page = match self.store.log_after(conversation, cursor, CATCH_UP_PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::warn!(conversation.id = %conversation, ?error, "cannot read the log, trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                return false;
-            }
-        };
-        let is_last = (page.len() as u64) < CATCH_UP_PAGE;
-        for entry in page {
-            let Some(seq) = entry.message.seq else { continue };
-            if !self.replay_entry(connection, entry).await {
-                return false;
-            }
-            if let Some(member) = lock(&room).members.get_mut(&connection.id) {
-                member.cursor = seq;
-            }
-        }
-        is_last
-    }
-
-    /// Queues one message of the log, waiting for room as long as the reader reads. False when it does not.
-    async fn replay_entry(&self, connection: &Connection, entry: LogEntry) -> bool {
-        let event = entry.into_event();
-        let is_own = connection.is_own(&event);
-        while !Encoded::new(&event).push(connection, is_own) {
-            if !connection.outbox.has_room().await {
-                return false;
-            }
-        }
-        if let Event::MessagePosted(message) = &event {
-            connection.forget_own(&message.id);
-        }
-        true
+        let replay =
+            Replay { hub: self.clone(), connection: connection.clone(), conversation: conversation.clone(), epoch };
+        self.tasks.spawn_until_stop(async move { replay.run().await });
     }
 
     /// Does what a delivery has left to do.
@@ -161,5 +107,104 @@ impl Hub {
                 Err(error) => tracing::warn!(conversation.id = %conversation, ?error, "cannot fill a gap yet"),
             }
         }
+    }
+}
+
+/// One run through the log for one member; over as soon as the member has left or joined anew.
+struct Replay {
+    hub: Arc<Hub>,
+    connection: Arc<Connection>,
+    conversation: ConversationId,
+    epoch: u64,
+}
+
+/// What became of one message of a replay.
+enum Told {
+    Yes,
+    NoRoom,
+    /// The member has left, joined anew, or heard it already.
+    Over,
+}
+
+impl Replay {
+    async fn run(&self) {
+        while let Some(cursor) = self.cursor() {
+            if !self.connection.outbox.has_room().await {
+                tracing::info!(connection.id = self.connection.id.0, "cutting a connection that does not read");
+                self.connection.cut();
+                return;
+            }
+            match self.hub.store.log_after(&self.conversation, cursor, CATCH_UP_PAGE).await {
+                Ok(page) => {
+                    let is_last = (page.len() as u64) < CATCH_UP_PAGE;
+                    if !self.tell(page).await {
+                        return;
+                    }
+                    if is_last && self.cursor().is_none_or(|_| self.hub.try_live(&self.connection, &self.conversation))
+                    {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(conversation.id = %self.conversation, ?error, "cannot read the log, trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Does something with the member, as long as it is still the one that this replay is for.
+    fn with_member<T>(&self, act: impl FnOnce(&mut Member) -> T) -> Option<T> {
+        let room = self.hub.room(&event::Room::Conversation(self.conversation.clone()))?;
+        let mut room = lock(&room);
+        let member = room.members.get_mut(&self.connection.id)?;
+        (member.epoch == self.epoch && !member.live).then(|| act(member))
+    }
+
+    fn cursor(&self) -> Option<u64> {
+        self.with_member(|member| member.cursor)
+    }
+
+    /// Tells a page, waiting for room as long as the reader reads. False when the replay is over.
+    async fn tell(&self, page: Vec<LogEntry>) -> bool {
+        for entry in page {
+            let Some(seq) = entry.message.seq else { continue };
+            let event = entry.into_event();
+            loop {
+                match self.tell_one(seq, &event) {
+                    Told::Yes => break,
+                    Told::Over => return false,
+                    Told::NoRoom => {
+                        if !self.connection.outbox.has_room().await {
+                            self.connection.cut();
+                            return false;
+                        }
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Place and queue move together, under the room's lock.
+    fn tell_one(&self, seq: u64, event: &Event) -> Told {
+        let is_own = self.connection.is_own(event);
+        let told = self.with_member(|member| {
+            if seq <= member.cursor {
+                return Told::Over;
+            }
+            if !Encoded::new(event).push(&self.connection, is_own) {
+                return Told::NoRoom;
+            }
+            member.cursor = seq;
+            Told::Yes
+        });
+        if is_own
+            && matches!(told, Some(Told::Yes))
+            && let Event::MessagePosted(message) = event
+        {
+            self.connection.forget_own(&message.id);
+        }
+        told.unwrap_or(Told::Over)
     }
 }

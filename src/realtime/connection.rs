@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     time::Instant,
@@ -45,7 +45,8 @@ pub struct Connection {
     pub outbox: Arc<Outbox>,
     /// When it came.
     pub since: Instant,
-    link: OnceLock<Arc<dyn Link>>,
+    /// Weak, because the link holds the connection.
+    link: OnceLock<Weak<dyn Link>>,
     identity: Mutex<Option<Identity>>,
     /// What it is told in; see [`Self::heard`].
     speaks: AtomicU8,
@@ -78,8 +79,12 @@ impl Connection {
     }
 
     /// Gives the connection its transport. Once.
-    pub fn bind(&self, link: Arc<dyn Link>) {
-        self.link.set(link).ok();
+    pub fn bind(&self, link: &Arc<dyn Link>) {
+        self.link.set(Arc::downgrade(link)).ok();
+    }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        self.link.get()?.upgrade()
     }
 
     /// Who is behind it.
@@ -186,7 +191,7 @@ impl Connection {
 
     /// Ends the connection so that stock clients do not come back by themselves.
     pub fn refuse(&self) {
-        if let Some(link) = self.link.get() {
+        if let Some(link) = self.link() {
             link.refuse();
         }
     }
@@ -194,7 +199,7 @@ impl Connection {
     /// Ends the connection so that stock clients reconnect.
     pub fn cut(&self) {
         if !self.outbox.cut()
-            && let Some(link) = self.link.get()
+            && let Some(link) = self.link()
         {
             link.cut();
         }

@@ -43,6 +43,7 @@ pub struct Hub {
     /// Kept beside `connections` so that reading it takes no lock.
     count: AtomicUsize,
     next_id: AtomicU64,
+    next_epoch: AtomicU64,
     flusher: Flusher,
     pub(super) store: Store,
     pub(super) snapshots: Arc<Snapshots>,
@@ -60,19 +61,21 @@ impl<'a> Encoded<'a> {
         Self { event, spellings: vec![] }
     }
 
-    /// Queues the event for one connection. False when its queue has no room.
-    pub(super) fn push(&mut self, connection: &Connection, is_origin: bool) -> bool {
+    /// The frames in this connection's spelling, encoded when nobody has wanted that one before.
+    fn frames(&mut self, connection: &Connection, is_origin: bool) -> &[Frame] {
         let key = (connection.speaks(), connection.reader(is_origin));
         let known = self.spellings.iter().position(|(speaks, reader, _)| (*speaks, *reader) == key);
         let at = known.unwrap_or_else(|| {
             self.spellings.push((key.0, key.1, dialects::encode(key.0, self.event, key.1)));
             self.spellings.len() - 1
         });
-        let frames = self.spellings.get(at).map_or(&[][..], |(_, _, frames)| frames);
+        self.spellings.get(at).map_or(&[][..], |(_, _, frames)| frames)
+    }
+
+    /// Queues the event for one connection. False when its queue has no room.
+    pub(super) fn push(&mut self, connection: &Connection, is_origin: bool) -> bool {
         // Only the first frame may meet a full queue; the others of the same event follow it in any case.
-        let Some((first, rest)) = frames.split_first() else {
-            return true;
-        };
+        let Some((first, rest)) = self.frames(connection, is_origin).split_first() else { return true };
         if connection.outbox.push(first.clone()).is_err() {
             return false;
         }
@@ -80,6 +83,13 @@ impl<'a> Encoded<'a> {
             connection.outbox.push_reply(frame.clone());
         }
         true
+    }
+
+    /// Queues the event for one connection, also when its queue is full.
+    pub(super) fn push_surely(&mut self, connection: &Connection, is_origin: bool) {
+        for frame in self.frames(connection, is_origin) {
+            connection.outbox.push_reply(frame.clone());
+        }
     }
 }
 
@@ -94,6 +104,7 @@ impl Hub {
             count: AtomicUsize::new(0),
             // The high half is this process's own, so that ids of two replicas do not meet.
             next_id: AtomicU64::new(u64::from(rand::random::<u32>()) << 32),
+            next_epoch: AtomicU64::new(1),
             flusher: Flusher::start(&tasks),
             store,
             snapshots,
@@ -122,17 +133,40 @@ impl Hub {
         let user = identity.user.clone();
         let known_before = connection.user().is_some();
         connection.set_identity(identity);
+        if user.role == Role::Agent {
+            self.enter(event::Room::Agents, connection);
+        }
         if known_before {
             return false;
         }
         self.enter(event::Room::User(user.id.clone()), connection);
-        if user.role == Role::Agent {
-            self.enter(event::Room::Agents, connection);
+        let is_first = {
+            let mut users = lock(&self.users);
+            let count = users.entry(user.id.clone()).or_default();
+            *count += 1;
+            *count == 1
+        };
+        if self.connection(connection.id).is_none() {
+            // It has gone meanwhile, before anybody knew whose it was.
+            self.forget_person(connection, &user);
+            return false;
         }
+        is_first
+    }
+
+    /// Takes a connection out of its person's rooms. True when it was the person's last one here.
+    fn forget_person(&self, connection: &Connection, user: &User) -> bool {
+        self.exit(&event::Room::User(user.id.clone()), connection);
+        self.exit(&event::Room::Agents, connection);
         let mut users = lock(&self.users);
-        let count = users.entry(user.id.clone()).or_default();
-        *count += 1;
-        *count == 1
+        let left = users.get_mut(&user.id).map_or(0, |count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if left == 0 {
+            users.remove(&user.id);
+        }
+        left == 0
     }
 
     /// Forgets a connection and what it heard. The conversations it was in, and whether it was the person's last.
@@ -149,18 +183,8 @@ impl Hub {
         let Some(user) = connection.user() else {
             return Departure::default();
         };
-        self.exit(&event::Room::User(user.id.clone()), connection);
-        self.exit(&event::Room::Agents, connection);
-        let mut users = lock(&self.users);
-        let left = users.get_mut(&user.id).map_or(0, |count| {
-            *count = count.saturating_sub(1);
-            *count
-        });
-        if left == 0 {
-            users.remove(&user.id);
-        }
-        drop(users);
-        Departure { was_last: left == 0, user: Some(user), conversations }
+        let was_last = self.forget_person(connection, &user);
+        Departure { was_last, user: Some(user), conversations }
     }
 
     /// The connection with this id.
@@ -199,7 +223,7 @@ impl Hub {
 
     /// Adds a member that gets everything as it comes.
     fn enter(&self, room: event::Room, connection: &Arc<Connection>) {
-        let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None };
+        let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None, epoch: 0 };
         lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
     }
 
@@ -221,7 +245,8 @@ impl Hub {
         if !connection.add_joined(conversation) {
             return false;
         }
-        let member = Member { connection: connection.clone(), cursor: 0, live: false, chunk: None };
+        let member =
+            Member { connection: connection.clone(), cursor: 0, live: false, chunk: None, epoch: self.epoch() };
         let room = event::Room::Conversation(conversation.clone());
         lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
         if self.connection(connection.id).is_none() {
@@ -231,28 +256,24 @@ impl Hub {
         true
     }
 
-    /// Sets a joining connection's place in the log: it has been told everything up to `cursor`, and of a running
-    /// answer what `active` holds. `last_seq` is what the log was seen to have.
-    pub fn place(
-        &self,
-        connection: &Connection,
-        conversation: &ConversationId,
-        cursor: u64,
-        last_seq: u64,
-        active: Option<&Snapshot>,
-    ) {
-        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else {
-            return;
-        };
+    /// A number that no replay of the past has.
+    fn epoch(&self) -> u64 {
+        self.next_epoch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sets a joining connection's place in the log.
+    pub fn place(&self, connection: &Connection, conversation: &ConversationId, place: &Place<'_>) {
+        let Some(room) = self.room(&event::Room::Conversation(conversation.clone())) else { return };
         let mut room = lock(&room);
-        if room.last_seq.is_none_or(|known| known < last_seq) {
-            room.last_seq = Some(last_seq);
-            room.forget_early();
-        }
+        // Only the first one says where the log stands: for the others here, messages that are in the log already may
+        // still be on their way.
+        room.last_seq.get_or_insert(place.last_seq);
         if let Some(member) = room.members.get_mut(&connection.id) {
+            // Who had joined before may have been told more meanwhile.
+            member.cursor = if place.is_end { member.cursor.max(place.cursor) } else { place.cursor };
             member.live = false;
-            member.cursor = cursor;
-            member.chunk = active.map(Heard::of);
+            member.chunk = place.active.map(Heard::of);
+            member.epoch = self.epoch();
         }
     }
 
@@ -320,12 +341,30 @@ impl Hub {
                 let connection = &member.connection;
                 let is_theirs = envelope.except_user.is_some()
                     && connection.user().is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
-                if !is_theirs && told.insert(connection.id) {
-                    encoded.push(connection, envelope.origin == Some(connection.id));
+                if is_theirs || !told.insert(connection.id) {
+                    continue;
+                }
+                let is_origin = envelope.origin == Some(connection.id);
+                if envelope.event.is_final() {
+                    encoded.push_surely(connection, is_origin);
+                } else {
+                    encoded.push(connection, is_origin);
                 }
             }
         }
     }
+}
+
+/// Where a connection that joins stands.
+pub struct Place<'a> {
+    /// It has been told everything up to here.
+    pub cursor: u64,
+    /// `cursor` is the end of the log as it was read.
+    pub is_end: bool,
+    /// What the log was seen to have.
+    pub last_seq: u64,
+    /// What it has been told of a running answer.
+    pub active: Option<&'a Snapshot>,
 }
 
 /// What a connection leaves behind when it goes.

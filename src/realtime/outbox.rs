@@ -24,6 +24,9 @@ const QUEUE_BYTES_MAX: usize = 512 * 1024;
 /// What a transport writes itself (acknowledgement of pings, close) may go this far beyond before the peer is cut off.
 const TRANSPORT_BYTES_MAX: usize = 2 * QUEUE_BYTES_MAX;
 
+/// Answers go this far beyond, and no further.
+const REPLY_BYTES_MAX: usize = 4 * QUEUE_BYTES_MAX;
+
 /// A lagging connection gets more when its queue is below this.
 const QUEUE_BYTES_LOW: usize = QUEUE_BYTES_MAX / 4;
 
@@ -130,9 +133,20 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues the answer to a request, for which there is always room: what waits for answers is bounded elsewhere.
+    /// Queues what must be said: the answer to a request, the end of something. A client that has let so much pile up
+    /// that there is no room for it is cut off, and reads the log when it comes back.
     pub fn push_reply(self: &Arc<Self>, frame: Frame) {
-        self.take(&mut lock(&self.queue), frame);
+        let mut queue = lock(&self.queue);
+        if queue.bytes > REPLY_BYTES_MAX {
+            let polling = match &queue.route {
+                Route::Polling(link) => Some(link.clone()),
+                Route::Held | Route::Wire | Route::Closed => None,
+            };
+            drop(queue);
+            polling.map_or_else(|| _ = self.cut(), |link| link.cut());
+            return;
+        }
+        self.take(&mut queue, frame);
     }
 
     fn take(self: &Arc<Self>, queue: &mut Queue, frame: Frame) {
@@ -284,6 +298,12 @@ impl Outbox {
         if queue.wire.is_empty() {
             queue.stream = None;
         }
+    }
+
+    /// Takes no more frames.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(lock(&self.queue).route, Route::Closed)
     }
 
     /// Nothing waits to be written.

@@ -49,6 +49,8 @@ pub(super) struct Member {
     pub live: bool,
     /// How much of the running answer it has been told.
     pub chunk: Option<Heard>,
+    /// Changes with each join, so that a replay that was begun before knows that it is over.
+    pub epoch: u64,
 }
 
 /// How much of a running answer somebody has heard.
@@ -75,6 +77,8 @@ impl Room {
     /// Tells one event to everybody who is live here.
     pub(super) fn deliver(&mut self, envelope: Envelope) -> Aftermath {
         let mut aftermath = Aftermath::default();
+        // Whoever waits for one certain event needs no order.
+        self.tap_off(&envelope.event);
         match envelope.event.seq().map(|(_, seq)| seq) {
             Some(seq) => self.sequence(seq, envelope, &mut aftermath),
             None => self.tell(&envelope, &mut aftermath),
@@ -104,7 +108,6 @@ impl Room {
 
     fn advance(&mut self, seq: u64, envelope: &Envelope, aftermath: &mut Aftermath) {
         self.last_seq = Some(seq);
-        self.tap_off(&envelope.event);
         let mut encoded = Encoded::new(&envelope.event);
         for member in self.members.values_mut().filter(|member| member.live) {
             if seq <= member.cursor {
@@ -123,11 +126,12 @@ impl Room {
         }
     }
 
-    /// What is not part of the log is told to those who can take it and skipped for the others.
+    /// What is not part of the log is told to those who can take it and skipped for the others, unless it is the end of
+    /// something, which everybody must hear.
     fn tell(&mut self, envelope: &Envelope, aftermath: &mut Aftermath) {
-        self.tap_off(&envelope.event);
+        let must_hear = envelope.event.is_final();
         let mut encoded = Encoded::new(&envelope.event);
-        for member in self.members.values_mut().filter(|member| member.live) {
+        for member in self.members.values_mut().filter(|member| member.live || must_hear) {
             let connection = &member.connection;
             let is_theirs = || connection.user().is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());
             if envelope.except_user.is_some() && is_theirs() {
@@ -146,7 +150,12 @@ impl Room {
                 member.chunk = Some(Heard::of_chunk(chunk));
                 continue;
             }
-            encoded.push(connection, envelope.origin == Some(connection.id));
+            let is_origin = envelope.origin == Some(connection.id);
+            if must_hear {
+                encoded.push_surely(connection, is_origin);
+            } else {
+                encoded.push(connection, is_origin);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use crate::domain::{
     event::Chunk,
     ids::{AnswerId, ConversationId, MessageId},
 };
+
+/// How long the end of an answer is waited for.
+const END_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The running answers of this process, at most one for each conversation.
 #[derive(Default)]
@@ -28,6 +32,8 @@ pub struct Running {
     message: MessageId,
     /// Cancelled to stop the answer.
     pub stop: CancellationToken,
+    /// Cancelled when it has ended here.
+    over: CancellationToken,
     text: Mutex<Text>,
 }
 
@@ -49,6 +55,7 @@ impl Snapshots {
             conversation: answer.conversation.clone(),
             message: answer.message.clone(),
             stop: CancellationToken::new(),
+            over: CancellationToken::new(),
             text: Mutex::default(),
         });
         lock(&self.running).insert(answer.conversation.clone(), running.clone());
@@ -60,6 +67,7 @@ impl Snapshots {
 
     /// Forgets an answer that has ended.
     pub fn end(&self, running: &Arc<Running>) {
+        running.over.cancel();
         let mut all = lock(&self.running);
         if all.get(&running.conversation).is_some_and(|known| Arc::ptr_eq(known, running)) {
             all.remove(&running.conversation);
@@ -84,6 +92,15 @@ impl Snapshots {
         // It may have begun just now, and then it did not see the line above.
         if self.stop(conversation) {
             lock(&self.stopped_early).remove(answer);
+        }
+    }
+
+    /// Waits until an answer no longer runs here; returns at once when it does not, and in any case after a while.
+    pub async fn ended(&self, conversation: &ConversationId, message: &MessageId) {
+        let running = lock(&self.running).get(conversation).cloned();
+        if let Some(running) = running.filter(|running| running.message == *message) {
+            // An answer that cannot end because the database is away must not hold up the news.
+            tokio::time::timeout(END_PATIENCE, running.over.cancelled()).await.ok();
         }
     }
 

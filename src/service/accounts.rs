@@ -86,19 +86,25 @@ pub async fn sign_in_connection(
     credentials: &Credentials,
 ) -> Result<Outcome, Error> {
     let identity = identify(app, credentials).await?;
-    if connection.user().is_some_and(|known| known.id != identity.user.id) {
-        return Err(Error::Forbidden("This connection belongs to another user"));
+    if let Some(known) = connection.user() {
+        if known.id != identity.user.id {
+            return Err(Error::Forbidden("This connection belongs to another user"));
+        }
+        if known.role == Role::Agent && identity.user.role != Role::Agent {
+            // What it hears as an agent it may not hear any longer.
+            return Err(Error::Unauthenticated(tokens::FAILED));
+        }
     }
     let user = identity.user.clone();
-    let effects = admit(app, connection, identity)?;
-    Ok(Outcome { reply: Reply::Authenticated(user), effects })
+    admit(app, connection, identity)?;
+    Ok(Reply::Authenticated(user).into())
 }
 
 /// Lets a known person in: their rooms, their presence.
 ///
 /// # Errors
 /// [`Error::Forbidden`] `Too many connections` beyond the limit of one person.
-pub fn admit(app: &Arc<App>, connection: &Arc<Connection>, identity: Identity) -> Result<Vec<Effect>, Error> {
+pub fn admit(app: &Arc<App>, connection: &Arc<Connection>, identity: Identity) -> Result<(), Error> {
     let user = identity.user.clone();
     let is_new = connection.user().is_none();
     if is_new && app.hub.connections_of(&user.id) >= app.config.max_connections_per_user {
@@ -108,7 +114,7 @@ pub fn admit(app: &Arc<App>, connection: &Arc<Connection>, identity: Identity) -
     if is_first {
         presence::announce(app, user, true, vec![]);
     }
-    Ok(vec![])
+    Ok(())
 }
 
 /// Makes an account for somebody who signs up.
@@ -235,8 +241,10 @@ pub async fn recheck_connections(app: &App) -> Result<(), Error> {
     let current = app.store.roles_among(&connected).await?;
     for connection in app.hub.all() {
         let Some(user) = connection.user() else { continue };
+        let role = current.get(&user.id);
         // Somebody who came after the question was asked is checked next time.
-        if connected.binary_search(&user.id).is_ok() && current.get(&user.id) != Some(&user.role) {
+        let was_asked = connected.binary_search(&user.id).is_ok();
+        if was_asked && (role.is_none() || (user.role == Role::Agent && role != Some(&Role::Agent))) {
             connection.refuse();
         }
     }

@@ -82,11 +82,16 @@ async fn generate(app: &Arc<App>, answer: Answer) {
             Some(Ending { status: AnswerStatus::Failed, usage: None, finish: None, error: None })
         }
     };
-    if let Some(chunk) = running.next_chunk() {
-        publish(app, &answer, Event::AnswerChunk(chunk));
-    }
     match ending {
-        Some(ending) => finish(app, &answer, &running, bot, ending).await,
+        Some(ending) => {
+            // Nothing follows a stop; the final message has what was not told.
+            if ending.status != AnswerStatus::Cancelled
+                && let Some(chunk) = running.next_chunk()
+            {
+                publish(app, &answer, Event::AnswerChunk(chunk));
+            }
+            finish(app, &answer, &running, bot, ending).await;
+        }
         // Somebody else has ended or holds it, and tells its end.
         None => {
             app.snapshots.end(&running);
@@ -163,12 +168,11 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
     if ending.status == AnswerStatus::Interrupted && text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX {
         // Nobody has seen a word yet: the next process begins anew.
         let requeued = app.store.requeue(&answer.id, answer.attempt).await;
-        app.snapshots.end(running);
-        publish(app, answer, typing(answer, &bot, false));
-        if let Err(error) = requeued {
-            tracing::warn!(?error, "cannot requeue an answer; its lease runs out instead");
+        if matches!(requeued, Ok(true)) {
+            app.snapshots.end(running);
+            publish(app, answer, typing(answer, &bot, false));
+            return;
         }
-        return;
     }
     let failure = (ending.status == AnswerStatus::Failed).then(|| failure(ending.error.as_ref(), answer));
     let metadata = metadata(ending.usage.as_ref(), ending.finish);
@@ -229,6 +233,8 @@ pub(super) fn tell_cancelled(app: &Arc<App>, answers: Vec<AnswerId>) {
         for id in answers {
             match inner.store.answer(&id).await {
                 Ok(Some(answer)) => {
+                    // A generator that was told to stop says its last first.
+                    inner.snapshots.ended(&answer.conversation, &answer.message).await;
                     let bot = Sender::bot(assistant::persona(&answer.persona).name);
                     let message = empty(&inner, &answer, bot, AnswerStatus::Cancelled);
                     tell_end(&inner, &answer, Arc::new(message), None).await;
@@ -318,8 +324,8 @@ pub async fn regenerate(app: &Arc<App>, caller: &Caller, conversation: Conversat
 /// Ends or requeues answers whose worker has died, and offers waiting ones again.
 pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
     for answer in app.store.expired(app.now()).await? {
-        if answer.text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX {
-            app.store.requeue(&answer.id, answer.attempt).await?;
+        let is_worth_a_try = answer.text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX;
+        if is_worth_a_try && app.store.requeue(&answer.id, answer.attempt).await? {
             continue;
         }
         let bot = Sender::bot(assistant::persona(&answer.persona).name);

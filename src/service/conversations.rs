@@ -6,6 +6,7 @@ use super::{Effect, Outcome, connection_of, presence};
 use crate::{
     app::App,
     domain::{
+        answer::Snapshot,
         command::{Backlog, Joined, Reply},
         conversation::{Conversation, Kind, NewConversation},
         error::Error,
@@ -13,7 +14,7 @@ use crate::{
         ids::{ConversationId, UserId},
         user::{Caller, Role},
     },
-    realtime::connection::Connection,
+    realtime::{connection::Connection, hub::Place},
     store::HandlingChange,
 };
 
@@ -56,8 +57,19 @@ pub async fn join(
             return Err(error);
         }
     };
-    let active = app.snapshots.of(id);
-    app.hub.place(&connection, id, cursor, conversation.last_seq.max(cursor), active.as_ref());
+    let newest = conversation.last_message.as_ref().map(|message| &message.id);
+    // An answer that has ended between these reads is told by its message alone.
+    let is_told = |active: &Snapshot| {
+        newest == Some(&active.message_id) || log.iter().any(|entry| entry.message.id == active.message_id)
+    };
+    let active = app.snapshots.of(id).filter(|active| !is_told(active));
+    let place = Place {
+        cursor,
+        is_end: cursor >= conversation.last_seq,
+        last_seq: conversation.last_seq.max(cursor),
+        active: active.as_ref(),
+    };
+    app.hub.place(&connection, id, &place);
     let mut effects = vec![Effect::GoLive(connection.id, id.clone())];
     if is_new {
         let is_participant = conversation.participants.contains(&caller.user.id);
@@ -101,12 +113,22 @@ pub(super) fn check_room_for(connection: &Connection, id: &ConversationId) -> Re
 ///
 /// # Errors
 /// [`Error::NotFound`] when the id exists and belongs to somebody else.
-pub(super) async fn create_missing(app: &App, caller: &Caller, id: &ConversationId, kind: Kind) -> Result<(), Error> {
+pub(super) async fn create_missing(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: &ConversationId,
+    kind: Kind,
+) -> Result<(), Error> {
     let new = NewConversation { id: Some(id.clone()), ..NewConversation::default() };
     match app.store.create_conversation(&new, kind, &caller.user, app.now()).await {
         // Taken: by a foreign conversation, or just now by another request of the same caller; looking again tells.
         Err(Error::Conflict(_)) => app.store.access(&caller.user, id).await.map(|_| ()),
-        result => result.map(|_| ()),
+        result => {
+            if result?.kind == Kind::Support {
+                announce(app, id.clone());
+            }
+            Ok(())
+        }
     }
 }
 
@@ -178,7 +200,7 @@ fn updated(conversation: Arc<Conversation>) -> Envelope {
 pub async fn delete(app: &Arc<App>, caller: &Caller, id: ConversationId) -> Result<Outcome, Error> {
     let access = app.store.access(&caller.user, &id).await?;
     app.store.delete_conversation(&caller.user, &id).await?;
-    app.store.audit(caller.user.id.as_str(), "delete_conversation", id.as_str(), "", app.now()).await?;
+    super::audit(app, caller, "delete_conversation", id.as_str()).await;
     let news = Envelope {
         event: Event::ConversationDeleted(id.clone()),
         rooms: vec![Room::Conversation(id.clone()), Room::User(access.owner)],
@@ -245,16 +267,18 @@ async fn handle(
         HandlingChange::Resolve => ("resolve", false),
     };
     let handled = app.store.handle(id, change, app.now()).await?;
-    app.store.audit(caller.user.id.as_str(), action, id.as_str(), "", app.now()).await?;
-    super::answers::tell_cancelled(app, handled.cancelled);
+    super::audit(app, caller, action, id.as_str()).await;
+    let mut effects = vec![];
+    if takes_over && handled.changed {
+        effects.push(Effect::StopAnswer(id.clone()));
+    }
+    effects.push(Effect::TellCancelled(handled.cancelled));
     if !handled.changed {
-        return Ok(Reply::Conversation(Arc::new(handled.conversation)).into());
+        return Ok(Outcome { reply: Reply::Conversation(Arc::new(handled.conversation)), effects });
     }
-    let mut outcome = changed(caller, handled.conversation);
-    if takes_over {
-        outcome.effects.insert(0, Effect::StopAnswer(id.clone()));
-    }
-    Ok(outcome)
+    let outcome = changed(caller, handled.conversation);
+    effects.extend(outcome.effects);
+    Ok(Outcome { reply: outcome.reply, effects })
 }
 
 /// Tells the room, the owner and the agents how a conversation is now.

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Effect, Outcome, connection_of, conversations, presence};
+use super::{Effect, Outcome, conversations, presence};
 use crate::{
     app::App,
     domain::{
@@ -17,7 +17,7 @@ use crate::{
         message::{Content, Sender},
         user::Caller,
     },
-    realtime::connection::Connection,
+    realtime::{connection::Connection, hub::Place},
     store::{self, Posted},
 };
 
@@ -40,7 +40,8 @@ pub struct Draft {
 /// was used with other content, [`Error::Unavailable`] while the server drains or the database is away.
 pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outcome, Error> {
     app.check_open()?;
-    let connection = caller.connection.map(|_| connection_of(app, caller)).transpose()?;
+    // A connection that has gone since it sent is no reason to lose what it sent.
+    let connection = caller.connection.and_then(|id| app.hub.connection(id));
     if let Some(connection) = &connection {
         conversations::check_room_for(connection, &draft.conversation)?;
     }
@@ -61,17 +62,18 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outco
     {
         effects.extend(join_by_sending(app, connection, &posted).await?);
     }
-    let reply = Reply::Posted { message: posted.message.clone(), duplicate: posted.duplicate };
+    let reply =
+        Reply::Posted { message: posted.message.clone(), duplicate: posted.duplicate, answer: posted.answer.clone() };
     if !posted.duplicate {
         app.messages_stored.fetch_add(1, Ordering::Relaxed);
         presence::stop_typing(app, &draft.conversation, &caller.user);
-        effects.extend(told(app, caller, connection.as_ref(), posted));
+        effects.extend(told(caller, connection.as_ref(), posted));
     }
     Ok(Outcome { reply, effects })
 }
 
 /// Stores the message, creating its conversation first when the operator allows that.
-async fn store(app: &App, caller: &Caller, draft: &Draft, message_id: &MessageId) -> Result<Posted, Error> {
+async fn store(app: &Arc<App>, caller: &Caller, draft: &Draft, message_id: &MessageId) -> Result<Posted, Error> {
     let row = store::Draft {
         conversation: draft.conversation.clone(),
         sender: caller.user.clone(),
@@ -103,12 +105,13 @@ async fn join_by_sending(app: &App, connection: &Arc<Connection>, posted: &Poste
         seq.saturating_sub(1)
     };
     let active = app.snapshots.of(conversation);
-    app.hub.place(connection, conversation, before, before, active.as_ref());
+    let place = Place { cursor: before, is_end: true, last_seq: before, active: active.as_ref() };
+    app.hub.place(connection, conversation, &place);
     Ok(vec![Effect::GoLive(connection.id, conversation.clone())])
 }
 
 /// What a new message leads to.
-fn told(app: &Arc<App>, caller: &Caller, connection: Option<&Arc<Connection>>, posted: Posted) -> Vec<Effect> {
+fn told(caller: &Caller, connection: Option<&Arc<Connection>>, posted: Posted) -> Vec<Effect> {
     let conversation = posted.message.conversation_id.clone();
     let mut effects = vec![Effect::Publish(Envelope {
         event: Event::MessagePosted(posted.message),
@@ -123,9 +126,7 @@ fn told(app: &Arc<App>, caller: &Caller, connection: Option<&Arc<Connection>>, p
     if posted.handling_changed || posted.reopened {
         effects.push(Effect::Announce(conversation.clone()));
     }
-    if !posted.cancelled.is_empty() {
-        super::answers::tell_cancelled(app, posted.cancelled);
-    }
+    effects.push(Effect::TellCancelled(posted.cancelled));
     if posted.answer.is_some() {
         effects.push(Effect::Answer(conversation));
     }

@@ -20,8 +20,8 @@ use crate::{
         command::{Command, Reply},
         error::Error,
         event::{Envelope, Event},
-        ids::{ConnectionId, ConversationId},
-        user::Caller,
+        ids::{AnswerId, ConnectionId, ConversationId},
+        user::{Caller, User},
     },
     realtime::{connection::Connection, jobs::Job},
     tokens,
@@ -47,6 +47,8 @@ pub enum Effect {
     Answer(ConversationId),
     /// End the running answer.
     StopAnswer(ConversationId),
+    /// Tell the end of answers that will not be given.
+    TellCancelled(Vec<AnswerId>),
     /// Everybody leaves a conversation that is gone.
     Empty(ConversationId),
     /// Tell how the conversation is now.
@@ -126,10 +128,49 @@ fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
 
 /// Logs an internal cause, once, with what was asked.
 fn logged<T>(result: Result<T, Error>, asked: &'static str) -> Result<T, Error> {
-    if let Err(Error::Internal(cause)) = &result {
+    result.inspect_err(|error| log_cause(error, asked))
+}
+
+/// Logs the cause of an internal error; whoever handles the error calls this once.
+pub fn log_cause(error: &Error, asked: &str) {
+    if let Error::Internal(cause) = error {
         tracing::error!(asked, cause = %cause, "a request failed: {asked}");
     }
-    result
+}
+
+/// Does what `caller` asks and tells the others, also when the caller does not wait for the end; for REST, where whoever
+/// hangs up takes the request's handler along.
+///
+/// # Errors
+/// As [`execute`].
+pub async fn perform(app: &Arc<App>, caller: Caller, command: Command) -> Result<Reply, Error> {
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let inner = app.clone();
+    app.tasks.spawn(async move {
+        let result = execute(&inner, &caller, command).await.map(|outcome| {
+            settle(&inner, outcome.effects);
+            outcome.reply
+        });
+        // Nobody waits any more.
+        done.send(result).ok();
+    });
+    outcome.await.map_err(|_| Error::Unavailable("The server is restarting"))?
+}
+
+/// Counts a request that could not be read, so that sending such is not free.
+///
+/// # Errors
+/// [`Error::RateLimited`] beyond the limit of all requests that are not messages.
+pub fn count_malformed(app: &App, user: Option<&User>) -> Result<(), Error> {
+    let limit = app.config.message_rate_limit.saturating_mul(OTHER_KINDS_FACTOR);
+    user.map_or(Ok(()), |user| app.limits.count(user.id.as_str(), "malformed", limit, Instant::now()))
+}
+
+/// Remembers who did what. The deed is done already, so a failure is no reason to fail it.
+async fn audit(app: &App, caller: &Caller, action: &str, object: &str) {
+    if let Err(error) = app.store.audit(caller.user.id.as_str(), action, object, "", app.now()).await {
+        tracing::error!(?error, action, "cannot write the audit row of `{action}`");
+    }
 }
 
 /// Tells the others what a request has led to. Never blocks; called right after the asker was answered.
@@ -151,6 +192,7 @@ pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
             Effect::StopAnswer(conversation) => {
                 app.snapshots.stop(&conversation);
             }
+            Effect::TellCancelled(answers) => answers::tell_cancelled(app, answers),
             Effect::Empty(conversation) => app.hub.empty(&conversation),
             Effect::Announce(conversation) => conversations::announce(app, conversation),
         }

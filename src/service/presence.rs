@@ -30,6 +30,10 @@ pub fn announce(app: &Arc<App>, user: Arc<User>, online: bool, also: Vec<Convers
                 vec![]
             }
         };
+        if (inner.hub.connections_of(&user.id) > 0) != online {
+            // Overtaken by the opposite, which tells itself.
+            return;
+        }
         conversations.extend(also);
         conversations.sort();
         conversations.dedup();

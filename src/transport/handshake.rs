@@ -54,15 +54,16 @@ fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     page.is_some() && page == host.as_deref()
 }
 
-/// Refuses new connections while the server drains, and beyond the limit of all.
+/// Refuses new connections while the server drains, and beyond the limit of all. `opening` counts those that have a
+/// transport and are not let in yet, the new one included.
 ///
 /// # Errors
 /// 503 in both cases.
-pub fn check_room(app: &App) -> Result<(), Refusal> {
+pub fn check_room(app: &App, opening: usize) -> Result<(), Refusal> {
     if app.is_draining() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, "The server is restarting"));
     }
-    if app.hub.connection_count() >= app.config.max_connections {
+    if app.hub.connection_count() + opening > app.config.max_connections {
         return Err((StatusCode::SERVICE_UNAVAILABLE, "Too many connections"));
     }
     Ok(())

@@ -14,7 +14,10 @@ use switchboard::{
         message::{Content, Message},
         user::{Role, User},
     },
-    realtime::{hub::Hub, snapshots::Snapshots},
+    realtime::{
+        hub::{Hub, Place},
+        snapshots::Snapshots,
+    },
     store::{Draft, NewUser, Store},
     tasks::Tasks,
 };
@@ -88,7 +91,8 @@ impl Desk {
         self.hub.join(&connection, &self.conversation);
         let newest = self.store.last_seqs(std::slice::from_ref(&self.conversation)).await.unwrap();
         let newest = newest.get(&self.conversation).copied().unwrap_or(0);
-        self.hub.place(&connection, &self.conversation, after, newest, None);
+        let place = Place { cursor: after, is_end: after >= newest, last_seq: newest, active: None };
+        self.hub.place(&connection, &self.conversation, &place);
         self.hub.go_live(&connection, &self.conversation);
         Reader { client, buffer: vec![] }
     }

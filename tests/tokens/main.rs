@@ -1,4 +1,5 @@
 //! Which tokens are accepted, and as whom: our own, a host application's, and the many that must not be.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 

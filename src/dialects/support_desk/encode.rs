@@ -67,7 +67,7 @@ impl Vocabulary for SupportDesk {
                 Said { ack, events: vec![about(&joined.conversation.id, "joined_conversation")] }
             }
             Reply::Left(id) => Said { events: vec![about(id, "left_conversation")], ..Said::default() },
-            Reply::Posted { message, duplicate } => {
+            Reply::Posted { message, duplicate, .. } => {
                 let body = Sent {
                     message_id: &message.id,
                     seq: message.seq,

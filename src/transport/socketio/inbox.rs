@@ -14,11 +14,13 @@ use socketioxide::{
     socket::Socket,
 };
 
-/// A WebSocket is not read while so many requests wait.
+/// A WebSocket is not read while so many requests, or so many bytes of them, wait.
 const PAUSE: usize = 512;
+const PAUSE_BYTES: usize = 1 << 20;
 
 /// A polling client can send many in one request; more than this are refused.
 const WAITING_MAX: usize = 16_384;
+const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// One event as it came, not yet parsed.
 pub(super) struct Packet {
@@ -33,6 +35,17 @@ impl Packet {
         match &self.value {
             Value::Str(json, None) => Some(json.as_str()),
             Value::Str(_, Some(_)) | Value::Bytes(_) => None,
+        }
+    }
+}
+
+impl Packet {
+    fn len(&self) -> usize {
+        match &self.value {
+            Value::Str(json, attachments) => {
+                json.len() + attachments.iter().flatten().map(bytes::Bytes::len).sum::<usize>()
+            }
+            Value::Bytes(bytes) => bytes.len(),
         }
     }
 }
@@ -54,7 +67,14 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct State {
     packets: VecDeque<Packet>,
+    bytes: usize,
     has_consumer: bool,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.packets.len() < PAUSE && self.bytes < PAUSE_BYTES
+    }
 }
 
 /// What became of a packet.
@@ -71,9 +91,10 @@ impl Inbox {
     /// Queues a packet.
     pub(super) fn put(&self, packet: Packet) -> Put {
         let mut state = lock(&self.state);
-        if state.packets.len() >= WAITING_MAX {
+        if state.packets.len() >= WAITING_MAX || state.bytes >= WAITING_BYTES_MAX {
             return Put::Refused(packet);
         }
+        state.bytes += packet.len();
         state.packets.push_back(packet);
         if std::mem::replace(&mut state.has_consumer, true) { Put::Waits } else { Put::NeedsConsumer }
     }
@@ -87,8 +108,9 @@ impl Inbox {
             return None;
         }
         let count = count.min(state.packets.len());
-        let taken = state.packets.drain(..count).collect();
-        let has_room = state.packets.len() < PAUSE;
+        let taken: Vec<_> = state.packets.drain(..count).collect();
+        state.bytes = state.bytes.saturating_sub(taken.iter().map(Packet::len).sum());
+        let has_room = state.has_room();
         drop(state);
         if has_room {
             self.reader.wake();
@@ -98,10 +120,10 @@ impl Inbox {
 
     /// Ready while more may be read from the socket.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        if lock(&self.state).packets.len() < PAUSE {
+        if lock(&self.state).has_room() {
             return Poll::Ready(());
         }
         self.reader.register(cx.waker());
-        if lock(&self.state).packets.len() < PAUSE { Poll::Ready(()) } else { Poll::Pending }
+        if lock(&self.state).has_room() { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -8,6 +8,7 @@
 
 mod inbox;
 mod session;
+mod sessions;
 mod stream;
 
 use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
@@ -18,26 +19,30 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use socketioxide::{
-    ParserConfig, SocketIo, TransportType,
+    ParserConfig, ProtocolVersion, SocketIo, TransportType,
     adapter::LocalAdapter,
     handler::{ConnectHandler as _, FromConnectParts, Value},
-    service::SocketIoService,
     socket::Socket,
 };
+use tokio::sync::oneshot;
 use tower::{Service as _, ServiceExt as _};
 
 use self::{
     inbox::{Inbox, Packet},
-    session::{Session, Sessions},
+    session::Session,
+    sessions::{Engine, Sessions},
     stream::EngineStream,
 };
 use super::handshake;
 use crate::{
     app::App,
-    dialects::{Speaks, socketio},
-    domain::{command::Credentials, error::Error, user::Role},
-    realtime::{connection::Identity, outbox::Outbox},
-    service::{self, accounts, presence},
+    dialects::socketio,
+    domain::{command::Credentials, error::Error},
+    realtime::{
+        connection::Identity,
+        outbox::{Link, Outbox},
+    },
+    service::{accounts, presence},
     tokens,
 };
 
@@ -62,9 +67,13 @@ const MESSAGE_BYTES_MAX: usize = 1_100_000;
 
 /// No vocabulary has binary events, but a client that sends one is told so instead of being dropped.
 const BINARIES_MAX: usize = 8;
+const BINARY_BYTES_MAX: usize = 1_000_000;
 
 /// Idle connections keep this buffer, so it is small.
 const READ_BUFFER_BYTES: usize = 1024;
+
+/// A client that was told goodbye closes its transport; one that does not is cut after this.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How often sessions are looked for whose transport went without a word.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -73,7 +82,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct SocketIoTransport {
     app: Arc<App>,
-    service: SocketIoService<axum::Router, LocalAdapter>,
+    service: Engine,
     sessions: Arc<Sessions>,
 }
 
@@ -117,7 +126,11 @@ impl SocketIoTransport {
             .ws_max_message_size(MESSAGE_BYTES_MAX)
             .ws_max_frame_size(MESSAGE_BYTES_MAX)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .with_parser(ParserConfig::common().max_incoming_binaries(BINARIES_MAX))
+            .with_parser(
+                ParserConfig::common()
+                    .max_incoming_binaries(BINARIES_MAX)
+                    .max_incoming_binary_buf_size(BINARY_BYTES_MAX),
+            )
             .build_with_inner_svc(axum::Router::new());
         let (inner, known) = (app.clone(), sessions.clone());
         let connect = move |handshake: Handshake| {
@@ -126,6 +139,7 @@ impl SocketIoTransport {
         };
         let connected = || ready(());
         io.ns("/", connected.with(connect));
+        sessions.bind(service.clone());
         let transport = Self { app: app.clone(), service, sessions };
         transport.start_sweep();
         transport
@@ -137,7 +151,9 @@ impl SocketIoTransport {
         if query.transport.as_deref() == Some("websocket") && query.is_supported() {
             return self.open_websocket(request, query);
         }
-        if query.transport.as_deref() == Some("websocket") && request.headers().contains_key("upgrade") {
+        let raw = request.uri().query().unwrap_or_default();
+        if query.transport.as_deref() == Some("websocket") || raw.contains("transport=websocket") {
+            // Engine.IO reads the query in its own way; a WebSocket must not begin behind our back.
             return (StatusCode::BAD_REQUEST, r#"{"code":5,"message":"Unsupported protocol version"}"#).into_response();
         }
         self.poll(request, query).await
@@ -145,26 +161,25 @@ impl SocketIoTransport {
 
     /// A polling request, which socketioxide answers.
     async fn poll(&self, request: Request<Body>, query: Query) -> Response {
-        const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
-        let session = query.sid.as_deref().and_then(|sid| self.sessions.get(sid));
-        if query.sid.is_none()
-            && let Err(refusal) = handshake::check_room(&self.app)
-        {
-            return handshake::refuse(refusal);
+        match &query.sid {
+            None => {
+                if let Err(refusal) = self.check_room() {
+                    return handshake::refuse(refusal);
+                }
+            }
+            Some(sid) if request.method() == Method::GET => {
+                if let Some(session) = self.sessions.get(sid) {
+                    session.outbox().polled();
+                }
+            }
+            Some(_) => {}
         }
-        let Some(session) = session else {
-            return self.ask(request).await;
-        };
-        if session.cut.is_cancelled() {
-            return (StatusCode::BAD_REQUEST, UNKNOWN).into_response();
-        }
-        if request.method() == Method::GET {
-            session.outbox().polled();
-        }
-        tokio::select! {
-            response = self.ask(request) => response,
-            () = session.cut.cancelled() => (StatusCode::BAD_REQUEST, UNKNOWN).into_response(),
-        }
+        self.ask(request).await
+    }
+
+    /// Refuses a new transport while the server drains, and beyond the limit of all.
+    fn check_room(&self) -> Result<(), handshake::Refusal> {
+        handshake::check_room(&self.app, self.sessions.opening())
     }
 
     async fn ask(&self, request: Request<Body>) -> Response {
@@ -177,7 +192,7 @@ impl SocketIoTransport {
     /// A WebSocket, new or for an upgrade. The upgrade is answered here; socketioxide gets the stream.
     fn open_websocket(&self, request: Request<Body>, query: Query) -> Response {
         if query.sid.is_none()
-            && let Err(refusal) = handshake::check_room(&self.app)
+            && let Err(refusal) = self.check_room()
         {
             return handshake::refuse(refusal);
         }
@@ -211,7 +226,11 @@ impl SocketIoTransport {
     ) {
         let outbox = self.app.hub.outbox();
         let stream = match query.sid {
-            Some(sid) => EngineStream::upgrade(tcp, early, outbox, self.sessions.clone(), sid),
+            Some(sid) => {
+                let (settled, settles) = oneshot::channel();
+                self.watch_upgrade(sid.clone(), query.version.as_deref() == Some("3"), settles);
+                EngineStream::upgrade(tcp, early, outbox, self.sessions.clone(), sid, settled)
+            }
             None => {
                 let inbox = Arc::new(Inbox::default());
                 head.extensions_mut().insert(Direct { outbox: outbox.clone(), inbox: inbox.clone() });
@@ -221,6 +240,16 @@ impl SocketIoTransport {
         if let Err(error) = self.service.call((stream, head)).await {
             tracing::debug!(?error, "a WebSocket request that Engine.IO does not understand");
         }
+    }
+
+    /// Closes a session whose upgrade has come to nothing: socketioxide would answer its polls with nothing for ever.
+    fn watch_upgrade(&self, sid: String, is_version_3: bool, settles: oneshot::Receiver<()>) {
+        let sessions = self.sessions.clone();
+        self.app.tasks.spawn_until_stop(async move {
+            if settles.await.is_err() {
+                sessions.close(&sid, is_version_3).await;
+            }
+        });
     }
 
     /// Looks for sessions whose end socketioxide did not report.
@@ -259,69 +288,97 @@ impl Query {
 
 /// The connect middleware: says who is there and sets up everything, before the CONNECT answer.
 async fn let_in(app: &Arc<App>, sessions: &Arc<Sessions>, handshake: Handshake) -> Result<(), String> {
+    sessions.opened();
     let Handshake { socket, auth } = handshake;
     let parts = socket.req_parts();
     let direct = parts.extensions.get::<Direct>().cloned();
+    if direct.as_ref().is_some_and(|direct| direct.outbox.is_closed()) {
+        // A second CONNECT after a goodbye: its queue is gone.
+        return turn_away(app, sessions, &socket, direct, "Connect again".to_owned());
+    }
     let found = credentials(auth.as_deref(), &parts.headers, parts.uri.query());
-    let (credentials, deltas) = found.map_err(|_| tokens::FAILED.to_owned())?;
-    let identity = if credentials.is_empty() {
-        None
-    } else {
-        match accounts::identify(app, &credentials).await {
-            Ok(identity) => Some(identity),
-            Err(Error::Unauthenticated(why)) => return Err(why.to_owned()),
-            Err(error) => {
-                // Not the client's fault, so it must be able to come back: the transport goes without an answer.
-                tracing::warn!(?error, "cannot identify a client");
-                if let Some(direct) = direct {
-                    direct.outbox.cut();
-                }
-                return std::future::pending().await;
+    let Ok((credentials, deltas)) = found else {
+        return turn_away(app, sessions, &socket, direct, tokens::FAILED.to_owned());
+    };
+    let identity =
+        if credentials.is_empty() { Ok(None) } else { accounts::identify(app, &credentials).await.map(Some) };
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(Error::Unauthenticated(why)) => return turn_away(app, sessions, &socket, direct, why.to_owned()),
+        Err(error) => {
+            // Not the client's fault, so it must be able to come back: the transport goes without an answer.
+            tracing::warn!(?error, "cannot identify a client");
+            match direct {
+                Some(direct) => _ = direct.outbox.cut(),
+                None => sessions.close(&socket.id.to_string(), is_version_3(&socket)).await,
             }
+            tokio::time::sleep(CONNECT_TIMEOUT).await;
+            return Err("Service unavailable".to_owned());
         }
     };
     let outbox = direct.as_ref().map_or_else(|| app.hub.outbox(), |direct| direct.outbox.clone());
-    let inbox = direct.map_or_else(Arc::default, |direct| direct.inbox);
+    let inbox = direct.as_ref().map_or_else(Arc::default, |direct| direct.inbox.clone());
     let connection = app.hub.connect(outbox);
     connection.want_deltas(deltas);
-    let session = Session::new(app, socket.clone(), connection.clone(), inbox);
-    connection.bind(session.clone());
+    let session = Session::new(app, sessions, socket.clone(), connection.clone(), inbox);
+    let link: Arc<dyn Link> = session.clone();
+    connection.bind(&link);
     if let Some(identity) = identity
         && let Err(error) = greet(app, &session, identity)
     {
-        presence::depart(app, &connection);
-        return Err(error.to_string());
+        app.hub.disconnect(&connection);
+        return turn_away(app, sessions, &socket, direct, error.to_string());
     }
     listen(app, sessions, &socket, &session);
     if socket.transport_type() == TransportType::Polling {
-        connection.outbox.poll_through(session);
+        connection.outbox.poll_through(link);
     }
     Ok(())
+}
+
+/// Refuses somebody for good, and ends a transport whose client stays all the same.
+fn turn_away(
+    app: &App,
+    sessions: &Arc<Sessions>,
+    socket: &Socket<LocalAdapter>,
+    direct: Option<Direct>,
+    why: String,
+) -> Result<(), String> {
+    let (id, is_version_3, sessions) = (socket.id.to_string(), is_version_3(socket), sessions.clone());
+    app.tasks.spawn_until_stop(async move {
+        tokio::time::sleep(GOODBYE).await;
+        match direct {
+            Some(direct) => _ = direct.outbox.cut(),
+            None => sessions.close(&id, is_version_3).await,
+        }
+    });
+    Err(why)
+}
+
+/// Socket.IO clients 2.x speak version 3 of Engine.IO.
+fn is_version_3(socket: &Socket<LocalAdapter>) -> bool {
+    socket.protocol() == ProtocolVersion::V4
 }
 
 /// Welcomes somebody who came with credentials.
 fn greet(app: &Arc<App>, session: &Arc<Session>, identity: Identity) -> Result<(), Error> {
     let connection = session.connection();
     let hello = socketio::authenticated(&identity.user);
-    assume(session, &identity);
-    let effects = accounts::admit(app, connection, identity)?;
+    accounts::admit(app, connection, identity)?;
+    session.assume();
     connection.reply(hello);
-    service::settle(app, effects);
     Ok(())
-}
-
-/// Until it shows what it speaks, a customer's connection is told in the AI chat's words, others in the desk's.
-fn assume(session: &Session, identity: &Identity) {
-    let is_customer = identity.user.role == Role::Customer && !identity.by_session;
-    session.connection().assume(if is_customer { Speaks::AI_CHAT } else { Speaks::SUPPORT_DESK });
 }
 
 /// Registers the one handler for all events, and the one for the end.
 fn listen(app: &Arc<App>, sessions: &Arc<Sessions>, socket: &Arc<Socket<LocalAdapter>>, session: &Arc<Session>) {
     let id = socket.id.to_string();
-    let heard = session.clone();
+    // socketioxide never lets go of this handler, so it must not hold the session.
+    let heard = Arc::downgrade(session);
     socket.on_fallback(move |packet: Packet| {
-        heard.hear(packet);
+        if let Some(session) = heard.upgrade() {
+            session.hear(packet);
+        }
         ready(())
     });
     sessions.insert(id.clone(), session.clone());

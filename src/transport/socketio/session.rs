@@ -1,10 +1,9 @@
 //! A Socket.IO connection: the link between its socketioxide socket and the hub's connection.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -17,22 +16,28 @@ use socketioxide::{
     handler::{FromMessageParts as _, Value},
     socket::Socket,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
+    CONNECT_TIMEOUT, GOODBYE,
     inbox::{Inbox, Packet, Put},
+    is_version_3,
+    sessions::Sessions,
     stream::MARKER,
 };
 use crate::{
     app::App,
     dialects::{
+        Speaks,
         frame::{Frame, Kind},
         socketio::{self, Heard},
     },
-    domain::{command::Command, error::Error},
+    domain::{
+        command::{Command, Reply},
+        error::Error,
+        user::Role,
+    },
     realtime::{
         connection::Connection,
-        lock,
         outbox::{Link, Outbox},
     },
     service::{self, Outcome},
@@ -41,8 +46,8 @@ use crate::{
 /// Requests that are looked at together: sends among them share a commit.
 const RUN_MAX: usize = 64;
 
-/// A client that was told goodbye closes its transport; one that does not is cut after this.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// A stranger's connection that has asked so often for what it may not is ended.
+const REFUSALS_MAX: u32 = 50;
 
 /// A connected Socket.IO client.
 pub(super) struct Session {
@@ -50,47 +55,24 @@ pub(super) struct Session {
     connection: Arc<Connection>,
     inbox: Arc<Inbox>,
     app: Arc<App>,
-    /// Ends polls that wait, and refuses later ones.
-    pub(super) cut: CancellationToken,
+    sessions: Arc<Sessions>,
+    /// What a stranger has been refused so far.
+    refused: AtomicU32,
     /// The transport is gone, as far as its last emit could tell.
     gone: AtomicBool,
-}
-
-/// The sessions by Engine.IO session id, for polls and upgrades, which come as requests of their own.
-#[derive(Default)]
-pub(super) struct Sessions {
-    by_id: Mutex<HashMap<String, Arc<Session>>>,
-}
-
-impl Sessions {
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        lock(&self.by_id).get(id).cloned()
-    }
-
-    pub(super) fn insert(&self, id: String, session: Arc<Session>) {
-        lock(&self.by_id).insert(id, session);
-    }
-
-    pub(super) fn remove(&self, id: &str) {
-        lock(&self.by_id).remove(id);
-    }
-
-    /// The sessions whose transport is gone without a word.
-    pub(super) fn gone(&self) -> Vec<(String, Arc<Session>)> {
-        let all = lock(&self.by_id);
-        all.iter().filter(|(_, session)| session.is_gone()).map(|(id, session)| (id.clone(), session.clone())).collect()
-    }
 }
 
 impl Session {
     pub(super) fn new(
         app: &Arc<App>,
+        sessions: &Arc<Sessions>,
         socket: Arc<Socket<LocalAdapter>>,
         connection: Arc<Connection>,
         inbox: Arc<Inbox>,
     ) -> Arc<Self> {
-        let (app, cut, gone) = (app.clone(), CancellationToken::new(), AtomicBool::new(false));
-        Arc::new(Self { socket, connection, inbox, app, cut, gone })
+        let (app, sessions) = (app.clone(), sessions.clone());
+        let (refused, gone) = (AtomicU32::new(0), AtomicBool::new(false));
+        Arc::new(Self { socket, connection, inbox, app, sessions, refused, gone })
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
@@ -115,8 +97,11 @@ impl Session {
         self.socket.emit(MARKER, &()).is_ok()
     }
 
-    fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire) || self.connection.outbox.is_finished()
+    /// The transport is gone although nobody has said so; or the client went while it was let in, so that socketioxide
+    /// never knew it as connected.
+    pub(super) fn is_gone(&self) -> bool {
+        let never_came = !self.socket.connected() && self.connection.since.elapsed() > CONNECT_TIMEOUT;
+        never_came || self.gone.load(Ordering::Acquire) || self.connection.outbox.is_finished()
     }
 
     /// Takes a request; called in the order in which the client sent, and never waits.
@@ -137,6 +122,11 @@ impl Session {
     /// Handles what waits, in order.
     async fn work(self: Arc<Self>) {
         while let Some(packets) = self.inbox.take(RUN_MAX) {
+            // Who does not take its answers gets no more; what a client sent right before it went is done all the same.
+            if !self.connection.outbox.has_room().await && !self.connection.outbox.is_closed() {
+                tracing::info!(connection.id = self.connection.id.0, "cutting a connection that does not read");
+                self.connection.cut();
+            }
             let decode = |packet: Packet| {
                 let request = packet.json().map(socketio::decode);
                 (packet, request)
@@ -184,7 +174,8 @@ impl Session {
         }
         let command = std::mem::replace(&mut request.command, Ok(Command::Ping));
         let signs_in = matches!(command, Ok(Command::Authenticate(_)));
-        if !signs_in && self.connection.user().is_none() && request.event != socketio::SIGN_IN {
+        let user = self.connection.user();
+        if !signs_in && user.is_none() && request.event != socketio::SIGN_IN {
             let refused = Err(Error::Unauthenticated("Authentication required"));
             return (packet, request, refused);
         }
@@ -194,7 +185,7 @@ impl Session {
                 request.conversation = command.conversation().cloned();
                 service::hear(&self.app, &self.connection, command).await
             }
-            Err(error) => Err(error),
+            Err(error) => Err(service::count_malformed(&self.app, user.as_deref()).err().unwrap_or(error)),
         };
         (packet, request, result)
     }
@@ -202,6 +193,9 @@ impl Session {
     fn answer(&self, packet: &Packet, request: &Heard, result: Result<Outcome, Error>) {
         match result {
             Ok(outcome) => {
+                if matches!(outcome.reply, Reply::Authenticated(_)) {
+                    self.assume();
+                }
                 let said = request.vocabulary.reply(&outcome.reply);
                 if let Some(id) = packet.ack {
                     self.connection.reply(socketio::ack_success(id, &said.ack));
@@ -213,13 +207,28 @@ impl Session {
             }
             Err(error) => {
                 self.report(packet, request, &error);
-                let failed_to_sign_in = request.event == socketio::SIGN_IN
-                    && (matches!(error, Error::Unauthenticated(_)) || self.connection.user().is_none());
-                if failed_to_sign_in {
-                    self.connection.refuse();
+                if self.is_final(request, &error) {
+                    self.refuse();
                 }
             }
         }
+    }
+
+    /// A failed sign-in ends the connection, and so does a stranger who goes on asking. A fault of ours does not.
+    fn is_final(&self, request: &Heard, error: &Error) -> bool {
+        let is_stranger = self.connection.user().is_none();
+        let is_their_fault = matches!(error, Error::Unauthenticated(_) | Error::Forbidden(_) | Error::Invalid(_));
+        if request.event == socketio::SIGN_IN {
+            return is_their_fault && (is_stranger || matches!(error, Error::Unauthenticated(_)));
+        }
+        is_stranger && self.refused.fetch_add(1, Ordering::Relaxed) >= REFUSALS_MAX
+    }
+
+    /// Until it shows what it speaks, a customer's connection is told in the AI chat's words, others in the desk's.
+    pub(super) fn assume(&self) {
+        let Some(identity) = self.connection.identity() else { return };
+        let is_customer = identity.user.role == Role::Customer && !identity.by_session;
+        self.connection.assume(if is_customer { Speaks::AI_CHAT } else { Speaks::SUPPORT_DESK });
     }
 
     fn report(&self, packet: &Packet, request: &Heard, error: &Error) {
@@ -269,15 +278,19 @@ impl Link for Session {
         if SocketRef::from(self.socket.clone()).disconnect().is_err() {
             self.connection.cut();
         }
-        let (outbox, cut) = (self.outbox(), self.cut.clone());
+        let (outbox, sessions) = (self.outbox(), self.sessions.clone());
+        let (id, is_version_3) = (self.socket.id.to_string(), is_version_3(&self.socket));
         self.app.tasks.spawn_until_stop(async move {
             tokio::time::sleep(GOODBYE).await;
-            cut.cancel();
-            outbox.cut();
+            if !outbox.cut() {
+                sessions.close(&id, is_version_3).await;
+            }
         });
     }
 
     fn cut(&self) {
-        self.cut.cancel();
+        let sessions = self.sessions.clone();
+        let (id, is_version_3) = (self.socket.id.to_string(), is_version_3(&self.socket));
+        self.app.tasks.spawn_until_stop(async move { sessions.close(&id, is_version_3).await });
     }
 }

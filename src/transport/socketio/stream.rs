@@ -22,10 +22,11 @@ use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
 
-use super::{inbox::Inbox, session::Sessions};
+use super::{CONNECT_TIMEOUT, UPGRADE_TIMEOUT, inbox::Inbox, sessions::Sessions};
 use crate::realtime::outbox::Outbox;
 
 /// The event that marks the change of transport; never seen by a client.
@@ -36,6 +37,9 @@ const MARKER_TEXT: &[u8] = b"42[\"switchboard:upgraded\"";
 
 /// How long an upgrade may stand still before somebody looks whether it is through.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// An upgrade over which nobody was let in for so long is given up.
+const UPGRADE_LIMIT: Duration = UPGRADE_TIMEOUT.saturating_add(CONNECT_TIMEOUT);
 
 /// How the text of a CONNECT answer begins.
 const CONNECT_TEXT: &[u8] = b"40";
@@ -55,7 +59,13 @@ enum Stage {
     /// Waits for the CONNECT answer.
     Connecting,
     /// Serves the handshake of a polling session's upgrade.
-    Upgrading { sessions: Arc<Sessions>, id: String, look_again: Pin<Box<Sleep>> },
+    Upgrading {
+        sessions: Arc<Sessions>,
+        id: String,
+        settled: oneshot::Sender<()>,
+        begun: Instant,
+        look_again: Pin<Box<Sleep>>,
+    },
     /// The marker is on its way through socketioxide.
     Marked { session: Arc<Outbox> },
     /// Takes frames.
@@ -69,24 +79,32 @@ impl EngineStream {
         Self { tcp, early, outbox, stage: Stage::Connecting, inbox: Some(inbox) }
     }
 
-    /// A connection that a polling session wants to change to. `handshake` is a queue for the meantime.
+    /// A connection that a polling session wants to change to. `handshake` is a queue for the meantime; `settled` is told
+    /// when the session has changed, and dropped when it has not.
     pub(super) fn upgrade(
         tcp: Arc<TcpStream>,
         early: Bytes,
         handshake: Arc<Outbox>,
         sessions: Arc<Sessions>,
         id: String,
+        settled: oneshot::Sender<()>,
     ) -> Self {
         handshake.attach(tcp.clone());
-        let stage = Stage::Upgrading { sessions, id, look_again: Box::pin(sleep(LOOK_AGAIN)) };
+        let (begun, look_again) = (Instant::now(), Box::pin(sleep(LOOK_AGAIN)));
+        let stage = Stage::Upgrading { sessions, id, settled, begun, look_again };
         Self { tcp, early, outbox: handshake, stage, inbox: None }
     }
 
     /// Looks whether the polling session has changed over, and sends the marker when it has. A client that is still
     /// being let in while it upgrades sends nothing more by itself, so this looks again after a moment.
     fn try_mark(&mut self, cx: &mut Context<'_>) {
-        let Stage::Upgrading { sessions, id, look_again } = &mut self.stage else { return };
+        let Stage::Upgrading { sessions, id, begun, look_again, .. } = &mut self.stage else { return };
         let Some(session) = sessions.get(id).filter(|session| session.has_upgraded()) else {
+            if begun.elapsed() > UPGRADE_LIMIT {
+                // Nobody was let in over it.
+                self.outbox.cut();
+                return;
+            }
             while look_again.as_mut().poll(cx).is_ready() {
                 look_again.as_mut().reset(Instant::now() + LOOK_AGAIN);
             }
@@ -96,7 +114,11 @@ impl EngineStream {
         outbox.hold();
         if session.emit_marker() {
             self.inbox = Some(session.inbox());
-            self.stage = Stage::Marked { session: outbox };
+            let before = std::mem::replace(&mut self.stage, Stage::Marked { session: outbox });
+            if let Stage::Upgrading { settled, .. } = before {
+                // Whoever waits for it may have ended with the process.
+                settled.send(()).ok();
+            }
         }
     }
 
