@@ -8,6 +8,7 @@ pub mod hub;
 pub mod jobs;
 pub mod limits;
 pub mod outbox;
+mod queue;
 mod room;
 pub mod snapshots;
 pub mod typing;

@@ -5,17 +5,20 @@
 //! holds everything back, in order, so that nothing overtakes the transport's own handshake.
 
 use std::{
-    collections::VecDeque,
     io::{ErrorKind, IoSlice},
     net::Shutdown,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::{net::TcpStream, sync::Notify};
 
-use super::{flusher::Lane, lock};
+use super::{
+    flusher::Lane,
+    lock,
+    queue::{Credit, Queue, Route},
+};
 use crate::dialects::frame::Frame;
 
 /// More than this is never queued: the connection lags and is caught up from the log instead.
@@ -32,11 +35,6 @@ const QUEUE_BYTES_LOW: usize = QUEUE_BYTES_MAX / 4;
 
 /// Buffers handed to one `writev`.
 const WRITE_BUFFERS_MAX: usize = 64;
-
-/// Frames and bytes that a polling client gets between two polls. Far below the transport's own limits, so that a
-/// poll's answer always fits into one payload.
-const POLL_FRAMES_MAX: usize = 100;
-const POLL_BYTES_MAX: usize = 256 * 1024;
 
 /// A reader that takes nothing for this long while more waits for it is cut off, so that it reconnects.
 pub const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -65,59 +63,9 @@ pub struct Outbox {
     lane: Option<Arc<Lane>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    route: Route,
-    /// Frames in their order; behind everything in `wire`.
-    frames: VecDeque<Frame>,
-    /// Bytes on their way to the socket.
-    wire: VecDeque<Bytes>,
-    stream: Option<Arc<TcpStream>>,
-    bytes: usize,
-    /// All bytes that ever left, to tell a slow reader from a dead one.
-    written: u64,
-    /// On the flusher's list, or waiting for the kernel.
-    scheduled: bool,
-    /// What a polling client may still get before its next poll.
-    credit: Credit,
-    /// The transport is gone.
-    finished: bool,
-}
-
-/// How frames leave.
-#[derive(Default)]
-enum Route {
-    /// Not yet: the transport is still shaking hands.
-    #[default]
-    Held,
-    /// As bytes, through `stream`.
-    Wire,
-    /// Through the transport's emit.
-    Polling(Arc<dyn Link>),
-    /// No more.
-    Closed,
-}
-
-#[derive(Default)]
-struct Credit {
-    frames: usize,
-    bytes: usize,
-}
-
 impl Outbox {
-    pub(super) const fn new(lane: Option<Arc<Lane>>) -> Self {
-        let queue = Queue {
-            route: Route::Held,
-            frames: VecDeque::new(),
-            wire: VecDeque::new(),
-            stream: None,
-            bytes: 0,
-            written: 0,
-            scheduled: false,
-            credit: Credit { frames: 0, bytes: 0 },
-            finished: false,
-        };
-        Self { queue: Mutex::new(queue), drained: Notify::const_new(), lane }
+    pub(super) fn new(lane: Option<Arc<Lane>>) -> Self {
+        Self { queue: Mutex::default(), drained: Notify::new(), lane }
     }
 
     /// Queues a frame.
@@ -225,7 +173,7 @@ impl Outbox {
         let mut queue = lock(&self.queue);
         if matches!(queue.route, Route::Held) {
             queue.route = Route::Polling(link);
-            queue.credit = Credit { frames: POLL_FRAMES_MAX, bytes: POLL_BYTES_MAX };
+            queue.credit = Credit::fresh();
             self.move_on(&mut queue);
         }
     }
@@ -233,7 +181,7 @@ impl Outbox {
     /// A poll has come: what was handed over before is on its way, so more may follow.
     pub fn polled(self: &Arc<Self>) {
         let mut queue = lock(&self.queue);
-        queue.credit = Credit { frames: POLL_FRAMES_MAX, bytes: POLL_BYTES_MAX };
+        queue.credit = Credit::fresh();
         self.move_on(&mut queue);
     }
 
@@ -369,38 +317,6 @@ impl Outbox {
         }
         if queue.bytes < QUEUE_BYTES_LOW {
             self.drained.notify_waiters();
-        }
-    }
-}
-
-impl Queue {
-    /// Drops what the kernel has taken.
-    fn wrote(&mut self, mut bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.written += bytes as u64;
-        while let Some(first) = self.wire.front_mut() {
-            if bytes < first.len() {
-                first.advance(bytes);
-                return;
-            }
-            bytes -= first.len();
-            self.wire.pop_front();
-        }
-    }
-
-    /// Hands frames to a polling client's transport while it has credit.
-    fn pump(&mut self) {
-        let Route::Polling(link) = &self.route else { return };
-        while let Some(frame) = self.frames.front() {
-            let length = frame.wire().len();
-            if self.credit.frames == 0 || self.credit.bytes == 0 || !link.emit(frame) {
-                return;
-            }
-            self.credit.frames -= 1;
-            self.credit.bytes = self.credit.bytes.saturating_sub(length);
-            self.bytes = self.bytes.saturating_sub(length);
-            self.written += length as u64;
-            self.frames.pop_front();
         }
     }
 }

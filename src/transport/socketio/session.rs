@@ -19,8 +19,8 @@ use socketioxide::{
 
 use super::{
     CONNECT_TIMEOUT, GOODBYE,
+    admission::is_version_3,
     inbox::{Inbox, Packet, Put},
-    is_version_3,
     sessions::Sessions,
     stream::MARKER,
 };
