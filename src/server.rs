@@ -13,7 +13,8 @@ use tower::ServiceExt as _;
 
 use crate::{app::App, http, service::housekeeping, transport::socketio::SocketIoTransport, worker};
 
-/// A client that has not sent its request head by then is cut off.
+/// A client that has not sent its request head by then is cut off; an idle connection too, a little after the time that
+/// responses name (`http/mod.rs`).
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// Sent bytes that nobody acknowledges for so long end the connection: the peer is gone.

@@ -211,7 +211,7 @@ pub fn error_event(error: &Error, event: &str, conversation: Option<&Conversatio
     let body = ErrorBody {
         message: &error.to_string(),
         code: error.code(),
-        event: Some(event),
+        event: (!event.is_empty()).then_some(event),
         conversation_id: conversation,
     };
     Frame::event("error", &body)

@@ -44,6 +44,9 @@ use crate::{
 /// A request body that stands still for this long is given up.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
+/// The hint of RFC 2068 section 19.7.1, which the standard library of headers does not name.
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
 /// Carries a widget visitor's session id.
 pub(crate) const SESSION_HEADER: &str = "x-session-id";
 
@@ -57,6 +60,8 @@ pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), check_origin));
     let nosniff = SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let referrer = SetResponseHeaderLayer::overriding(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Clients that keep connections learn when the server gives idle ones up, so that they do not use one at that moment.
+    let keep_alive = SetResponseHeaderLayer::overriding(KEEP_ALIVE, HeaderValue::from_static("timeout=8"));
     Router::new()
         .merge(guarded)
         .merge(open())
@@ -64,6 +69,7 @@ pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
         .layer(cors(&app.config.cors_origin))
         .layer(nosniff)
         .layer(referrer)
+        .layer(keep_alive)
         .layer(CatchPanicLayer::custom(error::panicked))
         .with_state(app.clone())
 }

@@ -18,6 +18,7 @@ use crate::{
     domain::{
         Timestamp,
         command::Credentials,
+        error::Error,
         event::Event,
         ids::{ConnectionId, ConversationId, MessageId},
         user::User,
@@ -53,6 +54,7 @@ pub struct Connection {
     /// It has shown what it speaks.
     marked: AtomicBool,
     deltas: AtomicBool,
+    refused: AtomicBool,
     joined: Mutex<HashSet<ConversationId>>,
     /// Messages that it sent and has not yet passed in the log: it is not told of those as somebody else's.
     own: Mutex<HashSet<MessageId>>,
@@ -72,6 +74,7 @@ impl Connection {
             speaks: AtomicU8::new(Speaks::NONE.bits()),
             marked: AtomicBool::new(false),
             deltas: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             joined: Mutex::default(),
             own: Mutex::default(),
             own_count: AtomicU32::new(0),
@@ -189,11 +192,20 @@ impl Connection {
         self.outbox.push_reply(frame);
     }
 
-    /// Ends the connection so that stock clients do not come back by themselves.
-    pub fn refuse(&self) {
-        if let Some(link) = self.link() {
-            link.refuse();
+    /// Ends the connection so that stock clients do not come back by themselves. `why` is told first, unless an answer
+    /// has told it. From now on it may ask nothing more.
+    pub fn refuse(&self, why: Option<&Error>) {
+        if !self.refused.swap(true, Ordering::AcqRel)
+            && let Some(link) = self.link()
+        {
+            link.refuse(why);
         }
+    }
+
+    /// It has been refused, and its goodbye may still be on the way.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// Ends the connection so that stock clients reconnect.

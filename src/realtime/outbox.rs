@@ -19,7 +19,7 @@ use super::{
     lock,
     queue::{Credit, Queue, Route},
 };
-use crate::dialects::frame::Frame;
+use crate::{dialects::frame::Frame, domain::error::Error};
 
 /// More than this is never queued: the connection lags and is caught up from the log instead.
 const QUEUE_BYTES_MAX: usize = 512 * 1024;
@@ -44,8 +44,8 @@ pub trait Link: Send + Sync {
     /// Hands one frame to the transport's own emit. False when it has no room.
     fn emit(&self, frame: &Frame) -> bool;
 
-    /// Says goodbye in the protocol's own way, after which clients do not come back by themselves.
-    fn refuse(&self);
+    /// Says why and goodbye in the protocol's own way, after which clients do not come back by themselves.
+    fn refuse(&self, why: Option<&Error>);
 
     /// Cuts the transport, after which stock clients reconnect.
     fn cut(&self);
@@ -207,6 +207,19 @@ impl Outbox {
         queue.bytes += bytes;
         drop(queue);
         self.open();
+    }
+
+    /// Waits until everything is written, or nothing can be written any more.
+    pub async fn emptied(&self) {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            if self.is_empty() || self.is_closed() {
+                return;
+            }
+            drained.await;
+        }
     }
 
     /// Waits until a lagging connection may get more. False when the reader is dead.

@@ -158,7 +158,7 @@ pub async fn sign_out(app: &App, credentials: &Credentials) -> Result<(), Error>
     }
     for connection in app.hub.all() {
         if connection.identity().is_some_and(|other| other.credential == identity.credential) {
-            connection.refuse();
+            connection.refuse(Some(&Error::Unauthenticated(tokens::FAILED)));
         }
     }
     Ok(())
@@ -245,7 +245,7 @@ pub async fn recheck_connections(app: &App) -> Result<(), Error> {
         // Somebody who came after the question was asked is checked next time.
         let was_asked = connected.binary_search(&user.id).is_ok();
         if was_asked && (role.is_none() || (user.role == Role::Agent && role != Some(&Role::Agent))) {
-            connection.refuse();
+            connection.refuse(Some(&Error::Unauthenticated(tokens::FAILED)));
         }
     }
     Ok(())

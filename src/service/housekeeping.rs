@@ -9,7 +9,11 @@ use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{accounts, answers, presence};
-use crate::{app::App, domain::error::Error, tokens::LEEWAY_S};
+use crate::{
+    app::App,
+    domain::error::Error,
+    tokens::{EXPIRED, LEEWAY_S},
+};
 
 /// How late a typing indicator may end.
 const TYPING_TICK: Duration = Duration::from_millis(100);
@@ -74,12 +78,12 @@ where
 fn end_unknown_and_expired(app: &App) {
     let now = app.now();
     for connection in app.hub.all() {
-        let is_over = match connection.identity() {
-            None => connection.since.elapsed() >= app.config.auth_timeout,
-            Some(identity) => identity.expires_at.is_some_and(|end| end + LEEWAY <= now),
+        let why = match connection.identity() {
+            None => (connection.since.elapsed() >= app.config.auth_timeout).then_some("Authentication required"),
+            Some(identity) => identity.expires_at.is_some_and(|end| end + LEEWAY <= now).then_some(EXPIRED),
         };
-        if is_over {
-            connection.refuse();
+        if let Some(why) = why {
+            connection.refuse(Some(&Error::Unauthenticated(why)));
         }
     }
 }

@@ -35,7 +35,8 @@ impl Store {
     pub async fn post(&self, draft: Draft) -> Result<Posted, Error> {
         const STOPPED: Error = Error::Unavailable("server is shutting down");
         let (reply, outcome) = oneshot::channel();
-        self.inner.drafts.send(Waiting { draft, reply }).await.map_err(|_| STOPPED)?;
+        // Unconstrained: a yield for fairness here would let a later message of the same sender overtake this one.
+        tokio::task::unconstrained(self.inner.drafts.send(Waiting { draft, reply })).await.map_err(|_| STOPPED)?;
         outcome.await.map_err(|_| STOPPED)?
     }
 

@@ -41,7 +41,11 @@ use crate::{
         outbox::{Link, Outbox},
     },
     service::{self, Outcome},
+    tokens,
 };
+
+/// How long a goodbye waits for what was said before.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Requests that are looked at together: sends among them share a commit.
 const RUN_MAX: usize = 64;
@@ -121,6 +125,7 @@ impl Session {
 
     /// Handles what waits, in order.
     async fn work(self: Arc<Self>) {
+        let _guard = CutOnPanic(&self.connection);
         while let Some(packets) = self.inbox.take(RUN_MAX) {
             // Who does not take its answers gets no more; what a client sent right before it went is done all the same.
             if !self.connection.outbox.has_room().await && !self.connection.outbox.is_closed() {
@@ -175,6 +180,9 @@ impl Session {
         let command = std::mem::replace(&mut request.command, Ok(Command::Ping));
         let signs_in = matches!(command, Ok(Command::Authenticate(_)));
         let user = self.connection.user();
+        if self.connection.is_refused() {
+            return (packet, request, Err(Error::Unauthenticated(tokens::FAILED)));
+        }
         if !signs_in && user.is_none() && request.event != socketio::SIGN_IN {
             let refused = Err(Error::Unauthenticated("Authentication required"));
             return (packet, request, refused);
@@ -208,7 +216,7 @@ impl Session {
             Err(error) => {
                 self.report(packet, request, &error);
                 if self.is_final(request, &error) {
-                    self.refuse();
+                    self.connection.refuse(None);
                 }
             }
         }
@@ -258,6 +266,17 @@ impl Session {
     }
 }
 
+/// A request that panics leaves nobody to take the next one: then the client must connect anew.
+struct CutOnPanic<'a>(&'a Connection);
+
+impl Drop for CutOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.cut();
+        }
+    }
+}
+
 impl Link for Session {
     fn emit(&self, frame: &Frame) -> bool {
         if !self.socket.connected() {
@@ -273,16 +292,21 @@ impl Link for Session {
         }
     }
 
-    fn refuse(&self) {
-        // A full channel means a client that does not read: then cutting is all that is left.
-        if SocketRef::from(self.socket.clone()).disconnect().is_err() {
-            self.connection.cut();
+    fn refuse(&self, why: Option<&Error>) {
+        if let Some(why) = why {
+            self.connection.reply(socketio::error_event(why, "", None));
         }
-        let (outbox, sessions) = (self.outbox(), self.sessions.clone());
-        let (id, is_version_3) = (self.socket.id.to_string(), is_version_3(&self.socket));
+        let (connection, socket, sessions) = (self.connection.clone(), self.socket.clone(), self.sessions.clone());
         self.app.tasks.spawn_until_stop(async move {
+            // The goodbye takes another way than the frames, and must not overtake them.
+            tokio::time::timeout(LAST_WORDS, connection.outbox.emptied()).await.ok();
+            let (id, is_version_3) = (socket.id.to_string(), is_version_3(&socket));
+            // A full channel means a client that does not read: then cutting is all that is left.
+            if SocketRef::from(socket).disconnect().is_err() {
+                connection.cut();
+            }
             tokio::time::sleep(GOODBYE).await;
-            if !outbox.cut() {
+            if !connection.outbox.cut() {
                 sessions.close(&id, is_version_3).await;
             }
         });
