@@ -133,6 +133,7 @@ impl SocketIoTransport {
                 if let Some(session) = self.sessions.get(sid) {
                     session.outbox().polled();
                 }
+                return self.sessions.poll(sid, self.ask(request)).await;
             }
             Some(_) => {}
         }
@@ -190,6 +191,7 @@ impl SocketIoTransport {
         let stream = match query.sid {
             Some(sid) => {
                 let (settled, settles) = oneshot::channel();
+                self.sessions.upgrade_begins(&sid);
                 self.watch_upgrade(sid.clone(), query.version.as_deref() == Some("3"), settles);
                 EngineStream::upgrade(tcp, early, outbox, self.sessions.clone(), sid, settled)
             }
@@ -208,7 +210,9 @@ impl SocketIoTransport {
     fn watch_upgrade(&self, sid: String, is_version_3: bool, settles: oneshot::Receiver<()>) {
         let sessions = self.sessions.clone();
         self.app.tasks.spawn_until_stop(async move {
-            if settles.await.is_err() {
+            let has_changed = settles.await.is_ok();
+            sessions.upgrade_has_begun(&sid);
+            if !has_changed {
                 sessions.close(&sid, is_version_3).await;
             }
         });

@@ -1,8 +1,10 @@
 //! The sessions of this process by Engine.IO session id, for what comes as requests of its own: polls and upgrades.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    future::poll_fn,
     sync::{Arc, Mutex, OnceLock},
+    task::Poll,
     time::Instant,
 };
 
@@ -11,6 +13,7 @@ use axum::{
     http::{Method, Request},
 };
 use socketioxide::{adapter::LocalAdapter, service::SocketIoService};
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
 use super::{CONNECT_TIMEOUT, PATH, session::Session};
@@ -26,6 +29,10 @@ pub(super) struct Sessions {
     /// When those who have opened a transport, and not yet said who they are to Socket.IO, began. The oldest first.
     openings: Mutex<VecDeque<Instant>>,
     engine: OnceLock<Engine>,
+    /// Sessions whose upgrade has been handed to socketioxide and has not begun there yet.
+    beginning: Mutex<HashSet<String>>,
+    /// Told when an upgrade has begun.
+    begun: Notify,
 }
 
 impl Sessions {
@@ -66,6 +73,39 @@ impl Sessions {
     pub(super) fn gone(&self) -> Vec<(String, Arc<Session>)> {
         let all = lock(&self.by_id);
         all.iter().filter(|(_, session)| session.is_gone()).map(|(id, session)| (id.clone(), session.clone())).collect()
+    }
+
+    /// An upgrade is about to be handed to socketioxide.
+    pub(super) fn upgrade_begins(&self, id: &str) {
+        lock(&self.beginning).insert(id.to_owned());
+    }
+
+    /// socketioxide has begun the upgrade, or given it up.
+    pub(super) fn upgrade_has_begun(&self, id: &str) {
+        lock(&self.beginning).remove(id);
+        self.begun.notify_waiters();
+    }
+
+    /// Runs a poll of this session, but not while an upgrade begins: socketioxide looks whether there is an upgrade and
+    /// takes the session's queue in two steps, and an upgrade that comes between them makes it end the session.
+    pub(super) async fn poll<R>(&self, id: &str, request: impl Future<Output = R>) -> R {
+        tokio::pin!(request);
+        loop {
+            let begun = self.begun.notified();
+            tokio::pin!(begun);
+            begun.as_mut().enable();
+            // Both steps are taken by the time the request first waits.
+            let first = poll_fn(|cx| {
+                let beginning = lock(&self.beginning);
+                let may_run = !beginning.contains(id);
+                Poll::Ready(may_run.then(|| request.as_mut().poll(cx)))
+            });
+            match first.await {
+                Some(Poll::Ready(response)) => return response,
+                Some(Poll::Pending) => return request.await,
+                None => begun.await,
+            }
+        }
     }
 
     /// Closes a polling session as its client would, with a close packet: socketioxide offers nothing else. A session

@@ -65,6 +65,7 @@ enum Stage {
         settled: oneshot::Sender<()>,
         begun: Instant,
         look_again: Pin<Box<Sleep>>,
+        is_known: bool,
     },
     /// The marker is on its way through socketioxide.
     Marked { session: Arc<Outbox> },
@@ -91,14 +92,18 @@ impl EngineStream {
     ) -> Self {
         handshake.attach(tcp.clone());
         let (begun, look_again) = (Instant::now(), Box::pin(sleep(LOOK_AGAIN)));
-        let stage = Stage::Upgrading { sessions, id, settled, begun, look_again };
+        let stage = Stage::Upgrading { sessions, id, settled, begun, look_again, is_known: false };
         Self { tcp, early, outbox: handshake, stage, inbox: None }
     }
 
     /// Looks whether the polling session has changed over, and sends the marker when it has. A client that is still
     /// being let in while it upgrades sends nothing more by itself, so this looks again after a moment.
     fn try_mark(&mut self, cx: &mut Context<'_>) {
-        let Stage::Upgrading { sessions, id, begun, look_again, .. } = &mut self.stage else { return };
+        let Stage::Upgrading { sessions, id, begun, look_again, is_known, .. } = &mut self.stage else { return };
+        if !std::mem::replace(is_known, true) {
+            // Whoever reads from the stream has taken the session's queue.
+            sessions.upgrade_has_begun(id);
+        }
         let Some(session) = sessions.get(id).filter(|session| session.has_upgraded()) else {
             if begun.elapsed() > UPGRADE_LIMIT {
                 // Nobody was let in over it.
