@@ -143,7 +143,8 @@ pub fn refuse((status, why): Refusal) -> axum::response::Response {
 pub async fn upgraded<B>(request: Request<B>) -> Option<(Arc<TcpStream>, Bytes)> {
     let upgraded = hyper::upgrade::on(request).await.ok()?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some((Arc::new(parts.io.into_inner()), parts.read_buf))
+    // A copy, because even an empty slice keeps hyper's whole read buffer alive.
+    Some((Arc::new(parts.io.into_inner()), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
 /// Credentials in the places that Socket.IO clients use besides `auth`: the `Authorization` header and the query.

@@ -163,14 +163,9 @@ impl SocketIoTransport {
             Ok(accept) => accept,
             Err(refusal) => return handshake::refuse(refusal),
         };
-        let mut head = Request::new(());
-        *head.uri_mut() = request.uri().clone();
-        if let Some(authorization) = request.headers().get(AUTHORIZATION) {
-            // A fresh copy: the original keeps the whole read buffer of the request alive.
-            if let Ok(copy) = authorization.as_bytes().try_into() {
-                head.headers_mut().insert(AUTHORIZATION, copy);
-            }
-        }
+        let Some(head) = fresh_head(&request) else {
+            return handshake::refuse((StatusCode::BAD_REQUEST, "Malformed request"));
+        };
         let transport = self.clone();
         self.app.tasks.spawn_until_stop(async move {
             if let Some((tcp, early)) = handshake::upgraded(request).await {
@@ -231,6 +226,17 @@ impl SocketIoTransport {
             }
         });
     }
+}
+
+/// What socketioxide needs to know of a request, copied: the original's parts are slices of hyper's read buffer, and would
+/// keep all of it alive as long as the connection.
+fn fresh_head<B>(request: &Request<B>) -> Option<Request<()>> {
+    let mut head = Request::new(());
+    *head.uri_mut() = request.uri().to_string().parse().ok()?;
+    if let Some(authorization) = request.headers().get(AUTHORIZATION) {
+        head.headers_mut().insert(AUTHORIZATION, authorization.as_bytes().try_into().ok()?);
+    }
+    Some(head)
 }
 
 /// The query parameters that matter.
