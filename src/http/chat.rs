@@ -137,11 +137,12 @@ impl Sent {
                     self.failure = None;
                 }
                 Ok(Some(_)) => {}
-                Ok(None) | Err(_) => {
+                ended @ (Ok(None) | Err(_)) => {
                     if let Some(message) = self.stored().await {
                         return News::Finished(message);
                     }
-                    if Instant::now() >= self.deadline {
+                    // Nothing will come any more when the conversation is gone.
+                    if ended.is_ok() || Instant::now() >= self.deadline {
                         self.failure = Some(too_late());
                         return News::TooLate;
                     }

@@ -129,9 +129,7 @@ enum Told {
 impl Replay {
     async fn run(&self) {
         while let Some(cursor) = self.cursor() {
-            if !self.connection.outbox.has_room().await {
-                tracing::info!(connection.id = self.connection.id.0, "cutting a connection that does not read");
-                self.connection.cut();
+            if !self.has_room().await {
                 return;
             }
             match self.hub.store.log_after(&self.conversation, cursor, CATCH_UP_PAGE).await {
@@ -151,6 +149,19 @@ impl Replay {
                 }
             }
         }
+    }
+
+    /// Waits until more may be told. A reader that is dead is cut off; one that is leaving is left to say its goodbye.
+    async fn has_room(&self) -> bool {
+        let outbox = &self.connection.outbox;
+        if outbox.has_room().await {
+            return true;
+        }
+        if !outbox.is_closed() {
+            tracing::info!(connection.id = self.connection.id.0, "cutting a connection that does not read");
+            self.connection.cut();
+        }
+        false
     }
 
     /// Does something with the member, as long as it is still the one that this replay is for.
@@ -175,8 +186,7 @@ impl Replay {
                     Told::Yes => break,
                     Told::Over => return false,
                     Told::NoRoom => {
-                        if !self.connection.outbox.has_room().await {
-                            self.connection.cut();
+                        if !self.has_room().await {
                             return false;
                         }
                     }

@@ -55,6 +55,8 @@ pub struct Connection {
     marked: AtomicBool,
     deltas: AtomicBool,
     refused: AtomicBool,
+    /// It is one of its person's connections; changed under the hub's lock of people.
+    counted: AtomicBool,
     joined: Mutex<HashSet<ConversationId>>,
     /// Messages that it sent and has not yet passed in the log: it is not told of those as somebody else's.
     own: Mutex<HashSet<MessageId>>,
@@ -75,6 +77,7 @@ impl Connection {
             marked: AtomicBool::new(false),
             deltas: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
             joined: Mutex::default(),
             own: Mutex::default(),
             own_count: AtomicU32::new(0),
@@ -104,6 +107,11 @@ impl Connection {
 
     pub(super) fn set_identity(&self, identity: Identity) {
         *lock(&self.identity) = Some(identity);
+    }
+
+    /// Says whether it counts among its person's connections, and returns whether it did before.
+    pub(super) fn set_counted(&self, counted: bool) -> bool {
+        self.counted.swap(counted, Ordering::AcqRel)
     }
 
     /// What an unmarked connection is told in.

@@ -142,6 +142,7 @@ impl Hub {
         self.enter(event::Room::User(user.id.clone()), connection);
         let is_first = {
             let mut users = lock(&self.users);
+            connection.set_counted(true);
             let count = users.entry(user.id.clone()).or_default();
             *count += 1;
             *count == 1
@@ -159,8 +160,10 @@ impl Hub {
         self.exit(&event::Room::User(user.id.clone()), connection);
         self.exit(&event::Room::Agents, connection);
         let mut users = lock(&self.users);
+        // Both who signs in and who goes may come here.
+        let was_counted = usize::from(connection.set_counted(false));
         let left = users.get_mut(&user.id).map_or(0, |count| {
-            *count = count.saturating_sub(1);
+            *count = count.saturating_sub(was_counted);
             *count
         });
         if left == 0 {
@@ -269,10 +272,11 @@ impl Hub {
         // still be on their way.
         room.last_seq.get_or_insert(place.last_seq);
         if let Some(member) = room.members.get_mut(&connection.id) {
-            // Who had joined before may have been told more meanwhile.
-            member.cursor = if place.is_end { member.cursor.max(place.cursor) } else { place.cursor };
-            member.live = false;
             member.chunk = place.active.map(Heard::of);
+            let Some(cursor) = place.cursor else { return };
+            // Who had joined before may have been told more meanwhile.
+            member.cursor = if place.is_end { member.cursor.max(cursor) } else { cursor };
+            member.live = false;
             member.epoch = self.epoch();
         }
     }
@@ -357,8 +361,9 @@ impl Hub {
 
 /// Where a connection that joins stands.
 pub struct Place<'a> {
-    /// It has been told everything up to here.
-    pub cursor: u64,
+    /// It has been told everything up to here. None for one that had joined before and asks for nothing of the log: it
+    /// stays where it is.
+    pub cursor: Option<u64>,
     /// `cursor` is the end of the log as it was read.
     pub is_end: bool,
     /// What the log was seen to have.

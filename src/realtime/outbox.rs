@@ -205,8 +205,13 @@ impl Outbox {
         queue.stream = stream;
         queue.wire = wire;
         queue.bytes += bytes;
+        let is_to_be_cut = queue.is_to_be_cut;
         drop(queue);
-        self.open();
+        if is_to_be_cut {
+            self.cut();
+        } else {
+            self.open();
+        }
     }
 
     /// Waits until everything is written, or nothing can be written any more.
@@ -283,6 +288,8 @@ impl Outbox {
     pub fn cut(&self) -> bool {
         let mut queue = lock(&self.queue);
         let stream = queue.stream.take();
+        // In the middle of an upgrade the socket belongs to the handshake still; it is cut when it comes over.
+        queue.is_to_be_cut = stream.is_none() && matches!(queue.route, Route::Held);
         if stream.is_some() {
             *queue = Queue { route: Route::Closed, finished: queue.finished, ..Queue::default() };
             self.drained.notify_waiters();

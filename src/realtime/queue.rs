@@ -31,6 +31,8 @@ pub(super) struct Queue {
     pub(super) credit: Credit,
     /// The transport is gone.
     pub(super) finished: bool,
+    /// Somebody wanted the socket cut while it was not here yet.
+    pub(super) is_to_be_cut: bool,
 }
 
 /// How frames leave.

@@ -94,8 +94,8 @@ async fn generate(app: &Arc<App>, answer: Answer) {
         }
         // Somebody else has ended or holds it, and tells its end.
         None => {
-            app.snapshots.end(&running);
             publish(app, &answer, typing(&answer, &bot, false));
+            app.snapshots.end(&running);
         }
     }
 }
@@ -169,8 +169,8 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
         // Nobody has seen a word yet: the next process begins anew.
         let requeued = app.store.requeue(&answer.id, answer.attempt).await;
         if matches!(requeued, Ok(true)) {
-            app.snapshots.end(running);
             publish(app, answer, typing(answer, &bot, false));
+            app.snapshots.end(running);
             return;
         }
     }
@@ -187,8 +187,9 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
         at: app.now(),
     };
     let finished = store_end(app, finish).await;
-    app.snapshots.end(running);
+    // In this order: whoever waits for the end of the snapshot tells the end of the answer.
     publish(app, answer, typing(answer, &bot, false));
+    app.snapshots.end(running);
     match finished {
         Finished::Fenced => {}
         Finished::Stored(message) => tell_end(app, answer, message, failure).await,

@@ -63,14 +63,18 @@ pub async fn join(
         newest == Some(&active.message_id) || log.iter().any(|entry| entry.message.id == active.message_id)
     };
     let active = app.snapshots.of(id).filter(|active| !is_told(active));
+    let stays = !is_new && backlog == Backlog::None;
     let place = Place {
-        cursor,
+        cursor: (!stays).then_some(cursor),
         is_end: cursor >= conversation.last_seq,
         last_seq: conversation.last_seq.max(cursor),
         active: active.as_ref(),
     };
     app.hub.place(&connection, id, &place);
-    let mut effects = vec![Effect::GoLive(connection.id, id.clone())];
+    let mut effects = vec![];
+    if !stays {
+        effects.push(Effect::GoLive(connection.id, id.clone()));
+    }
     if is_new {
         let is_participant = conversation.participants.contains(&caller.user.id);
         effects.extend(presence::on_join(app, &caller.user, connection.id, id, is_participant));

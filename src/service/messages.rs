@@ -99,13 +99,15 @@ async fn join_by_sending(app: &App, connection: &Arc<Connection>, posted: &Poste
         return Ok(vec![]);
     }
     let before = if posted.duplicate {
-        let newest = app.store.last_seqs(std::slice::from_ref(conversation)).await?;
+        // Who has joined and has no place would hear nothing, so a failure undoes the join.
+        let newest = app.store.last_seqs(std::slice::from_ref(conversation)).await;
+        let newest = newest.inspect_err(|_| _ = app.hub.leave(connection, conversation))?;
         newest.get(conversation).copied().unwrap_or(seq)
     } else {
         seq.saturating_sub(1)
     };
     let active = app.snapshots.of(conversation);
-    let place = Place { cursor: before, is_end: true, last_seq: before, active: active.as_ref() };
+    let place = Place { cursor: Some(before), is_end: true, last_seq: before, active: active.as_ref() };
     app.hub.place(connection, conversation, &place);
     Ok(vec![Effect::GoLive(connection.id, conversation.clone())])
 }

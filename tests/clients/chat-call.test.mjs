@@ -70,3 +70,42 @@ test("the same call streams to those who accept an event stream", async () => {
   assert.equal(events.at(-1).data.success, true);
   assert.match(JSON.stringify(events.at(-1).data.reply), /One two three\./);
 });
+
+test("a call ends when its conversation is deleted in the middle of the answer", async () => {
+  const anna = server.user();
+  const tab = await asUser(server, anna);
+  const asked = fetch(`${server.url}/api/coze/chat`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${anna.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ message: "A long story" }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const { id } = await expectEvent(tab, "conversation:create");
+  await emitOk(tab, "join:conversation", id);
+  (await upstream.call()).say("Once upon ");
+  await expectEvent(tab, "message:chunk");
+  await emitOk(tab, "conversation:delete", id);
+  const answer = await asked;
+  assert.equal(answer.status, 503);
+  assert.equal((await answer.json()).success, false);
+});
+
+test("a caller who hangs up has sent its message all the same, and sockets hear it", async () => {
+  const anna = server.user();
+  const id = await server.conversation(anna);
+  const tab = await asUser(server, anna);
+  await emitOk(tab, "join:conversation", id);
+  const hungUp = new AbortController();
+  const gone = fetch(`${server.url}/api/coze/chat`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${anna.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ message: "Hello and goodbye", conversationId: id }),
+    signal: hungUp.signal,
+  }).catch((error) => error.name);
+  const call = await upstream.call();
+  hungUp.abort();
+  assert.equal(await gone, "AbortError");
+  call.say("Still here.").finish();
+  await expectEvent(tab, "message:new", ({ message }) => message.content === "Hello and goodbye");
+  await expectEvent(tab, "message:complete", (data) => data.assistantMessage.content === "Still here.");
+});

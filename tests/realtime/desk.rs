@@ -91,7 +91,7 @@ impl Desk {
         self.hub.join(&connection, &self.conversation);
         let newest = self.store.last_seqs(std::slice::from_ref(&self.conversation)).await.unwrap();
         let newest = newest.get(&self.conversation).copied().unwrap_or(0);
-        let place = Place { cursor: after, is_end: after >= newest, last_seq: newest, active: None };
+        let place = Place { cursor: Some(after), is_end: after >= newest, last_seq: newest, active: None };
         self.hub.place(&connection, &self.conversation, &place);
         self.hub.go_live(&connection, &self.conversation);
         Reader { client, buffer: vec![] }

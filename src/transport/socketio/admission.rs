@@ -150,9 +150,17 @@ fn listen(app: &Arc<App>, sessions: &Arc<Sessions>, socket: &Arc<Socket<LocalAda
     });
     sessions.insert(id.clone(), session.clone());
     let (app, sessions, connection) = (app.clone(), sessions.clone(), session.connection().clone());
+    let is_version_3 = is_version_3(socket);
     socket.on_disconnect(move || {
         sessions.remove(&id);
         presence::depart(&app, &connection);
+        // A client that says goodbye to Socket.IO alone would keep a transport that nobody counts.
+        app.tasks.spawn_until_stop(async move {
+            tokio::time::sleep(GOODBYE).await;
+            if !connection.outbox.cut() && sessions.get(&id).is_none() {
+                sessions.close(&id, is_version_3).await;
+            }
+        });
         ready(())
     });
 }

@@ -104,7 +104,12 @@ impl EngineStream {
             // Whoever reads from the stream has taken the session's queue.
             sessions.upgrade_has_begun(id);
         }
-        let Some(session) = sessions.get(id).filter(|session| session.has_upgraded()) else {
+        let upgraded = sessions.get(id).filter(|session| session.has_upgraded());
+        let marked = upgraded.filter(|session| {
+            session.outbox().hold();
+            session.emit_marker()
+        });
+        let Some(session) = marked else {
             if begun.elapsed() > UPGRADE_LIMIT {
                 // Nobody was let in over it.
                 self.outbox.cut();
@@ -115,15 +120,11 @@ impl EngineStream {
             }
             return;
         };
-        let outbox = session.outbox();
-        outbox.hold();
-        if session.emit_marker() {
-            self.inbox = Some(session.inbox());
-            let before = std::mem::replace(&mut self.stage, Stage::Marked { session: outbox });
-            if let Stage::Upgrading { settled, .. } = before {
-                // Whoever waits for it may have ended with the process.
-                settled.send(()).ok();
-            }
+        self.inbox = Some(session.inbox());
+        let before = std::mem::replace(&mut self.stage, Stage::Marked { session: session.outbox() });
+        if let Stage::Upgrading { settled, .. } = before {
+            // Whoever waits for it may have ended with the process.
+            settled.send(()).ok();
         }
     }
 
