@@ -210,7 +210,10 @@ fn kept_secret(data_dir: &Path) -> Result<String, String> {
     let file = data_dir.join("jwt-secret");
     let complain =
         |error: std::io::Error| format!("DATA_DIR: cannot keep the generated secret in {}: {error}", file.display());
-    fs::create_dir_all(data_dir).map_err(complain)?;
+    let mut private = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    private.recursive(true).create(data_dir).map_err(complain)?;
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -42,7 +42,11 @@ async fn sqlite(url: &str) -> Result<Connections, Error> {
     let file: SqliteConnectOptions =
         url.parse().map_err(|_| Error::invalid("the database URL is not a valid sqlite: URL"))?;
     if let Some(folder) = file.get_filename().parent() {
-        tokio::fs::create_dir_all(folder).await.map_err(Error::internal)?;
+        // What is said in the database is nobody else's business on this machine.
+        let mut private = tokio::fs::DirBuilder::new();
+        #[cfg(unix)]
+        private.mode(0o700);
+        private.recursive(true).create(folder).await.map_err(Error::internal)?;
     }
     // The writer comes first: it creates the file and switches it to WAL, which readers cannot.
     let write = Database::connect(sqlite_options(url, 1, false)).await?;
