@@ -10,20 +10,24 @@ before(async () => {
 afterEach(() => hangUp());
 after(() => server.stop());
 
-/** What a connection is told of a conversation, by `seq`. */
-function listen(socket) {
-  const seqs = [];
-  socket.on("message_received", ({ seq }) => seqs.push(seq));
-  return seqs;
-}
-
-test("a live listener misses nothing while others join by joining and by sending", async () => {
+/** A conversation of two, a joined listener with the `seq`s that it hears from now on, and somebody who writes. */
+async function room() {
   const [owner, agent] = [server.user(), server.user("admin")];
   const id = await server.quietConversation(owner, agent);
   const listener = await asUser(server, owner);
   const { lastSeq } = await emitOk(listener, "join_conversation", id);
-  const seqs = listen(listener);
-  const writer = await asUser(server, agent);
+  const seqs = [];
+  listener.on("message_received", ({ seq }) => seqs.push(seq));
+  const heardAll = async (count) => {
+    const last = lastSeq + count;
+    if (!seqs.includes(last)) await expectEvent(listener, "message_received", ({ seq }) => seq === last);
+    assert.deepEqual(seqs, Array.from({ length: count }, (_, i) => lastSeq + 1 + i));
+  };
+  return { id, agent, listener, writer: await asUser(server, agent), heardAll };
+}
+
+test("a live listener misses nothing while others join by joining and by sending", async () => {
+  const { id, agent, writer, heardAll } = await room();
   const rounds = 40;
   for (let round = 0; round < rounds; round++) {
     // Fresh connections join at the moment at which others send.
@@ -37,26 +41,16 @@ test("a live listener misses nothing while others join by joining and by sending
     joiner.close();
     sender.close();
   }
-  const total = lastSeq + 2 * rounds;
-  if (!seqs.includes(total)) await expectEvent(listener, "message_received", ({ seq }) => seq === total);
-  assert.deepEqual(seqs, Array.from({ length: 2 * rounds }, (_, i) => lastSeq + 1 + i));
+  await heardAll(2 * rounds);
 });
 
 test("joining again without a cursor neither doubles nor disorders what is live", async () => {
-  const [owner, agent] = [server.user(), server.user("admin")];
-  const id = await server.quietConversation(owner, agent);
-  const listener = await asUser(server, owner);
-  const { lastSeq } = await emitOk(listener, "join_conversation", id);
-  const seqs = listen(listener);
-  const writer = await asUser(server, agent);
+  const { id, listener, writer, heardAll } = await room();
   const count = 60;
   const sends = Array.from({ length: count }, (_, n) =>
     emitOk(writer, "send_message", { conversationId: id, content: `${n}` }),
   );
   const joins = Array.from({ length: 20 }, () => emitAck(listener, "join_conversation", id));
   await Promise.all([...sends, ...joins]);
-  if (!seqs.includes(lastSeq + count)) {
-    await expectEvent(listener, "message_received", ({ seq }) => seq === lastSeq + count);
-  }
-  assert.deepEqual(seqs, Array.from({ length: count }, (_, i) => lastSeq + 1 + i));
+  await heardAll(count);
 });
