@@ -146,6 +146,8 @@ pub enum Command {
     },
     /// Find listings by a sentence.
     Search {
+        /// The asker's own id for this request.
+        request_id: String,
         /// 1–500 characters after trimming.
         query: String,
     },

@@ -9,6 +9,7 @@ use super::{
     conversation::Conversation,
     error::Failure,
     ids::{ConnectionId, ConversationId, MessageId, UserId},
+    listing::SearchAnswer,
     message::{Message, MessageRole, Sender},
 };
 
@@ -126,6 +127,8 @@ pub enum Event {
     ConversationUpdated(Arc<Conversation>),
     /// A conversation is gone.
     ConversationDeleted(ConversationId),
+    /// A search has been answered.
+    SearchAnswered(Arc<SearchAnswer>),
 }
 
 impl Event {
@@ -139,7 +142,8 @@ impl Event {
             | Self::MessagesRead { .. }
             | Self::ConversationCreated(_)
             | Self::ConversationUpdated(_)
-            | Self::ConversationDeleted(_) => true,
+            | Self::ConversationDeleted(_)
+            | Self::SearchAnswered(_) => true,
             Self::MessagePosted(_)
             | Self::AnswerTyping { .. }
             | Self::AnswerChunk(_)

@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod listing;
 pub mod message;
 pub mod user;
 

@@ -55,7 +55,7 @@ impl Dialect for AiChat {
             Event::ConversationDeleted(id) => {
                 others(Frame::event("conversation:delete", &json!({ "conversationId": id })))
             }
-            Event::Presence { .. } | Event::MessagesRead { .. } => vec![],
+            Event::Presence { .. } | Event::MessagesRead { .. } | Event::SearchAnswered(_) => vec![],
         }
     }
 }
