@@ -30,12 +30,6 @@ impl Tasks {
         self.stop.cancelled().await;
     }
 
-    /// True once shutdown has begun to end tasks.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
     /// Tells all tasks to end and waits for them, up to `limit`. False when some did not.
     pub async fn end(&self, limit: Duration) -> bool {
         self.stop.cancel();

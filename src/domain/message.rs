@@ -42,12 +42,6 @@ impl Content {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Gives the text away.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
 }
 
 /// Who a message speaks as, in the sense of AI chats.
