@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use crate::{
     app::App,
     realtime::jobs::Job,
-    service::{answers, housekeeping},
+    service::{answers, housekeeping, search},
 };
 
 /// Starts working. Ends with the process.
@@ -18,10 +18,13 @@ pub fn start(app: &Arc<App>) {
     app.tasks.spawn_until_stop(async move {
         // The semaphore is never closed.
         while let Ok(slot) = slots.clone().acquire_owned().await {
-            let Job::Answer(conversation) = inner.jobs.next().await;
+            let job = inner.jobs.next().await;
             let app = inner.clone();
             inner.tasks.spawn(async move {
-                answers::run(&app, &conversation).await;
+                match job {
+                    Job::Answer(conversation) => answers::run(&app, &conversation).await,
+                    Job::Search(job) => search::run(&app, &job).await,
+                }
                 drop(slot);
             });
         }

@@ -13,6 +13,7 @@ mod m20261121_000002_conversations;
 mod m20261121_000003_messages;
 mod m20261121_000004_answers;
 mod m20261121_000005_audit;
+mod m20261121_000006_listings;
 mod tools;
 
 /// All steps, oldest first. A step that was released is never edited; a change is a new step.
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_messages::Migration),
             Box::new(m20261121_000004_answers::Migration),
             Box::new(m20261121_000005_audit::Migration),
+            Box::new(m20261121_000006_listings::Migration),
         ]
     }
 }

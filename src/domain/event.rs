@@ -9,8 +9,8 @@ use super::{
     conversation::Conversation,
     error::Failure,
     ids::{ConnectionId, ConversationId, MessageId, UserId},
-    listing::SearchAnswer,
     message::{Message, MessageRole, Sender},
+    search::SearchAnswer,
 };
 
 /// A group of connections.
@@ -129,6 +129,13 @@ pub enum Event {
     ConversationDeleted(ConversationId),
     /// A search has been answered.
     SearchAnswered(Arc<SearchAnswer>),
+    /// A search cannot be answered.
+    SearchFailed {
+        /// The asker's own id for the request.
+        request_id: String,
+        /// Why.
+        failure: Failure,
+    },
 }
 
 impl Event {
@@ -143,7 +150,8 @@ impl Event {
             | Self::ConversationCreated(_)
             | Self::ConversationUpdated(_)
             | Self::ConversationDeleted(_)
-            | Self::SearchAnswered(_) => true,
+            | Self::SearchAnswered(_)
+            | Self::SearchFailed { .. } => true,
             Self::MessagePosted(_)
             | Self::AnswerTyping { .. }
             | Self::AnswerChunk(_)

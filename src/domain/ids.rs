@@ -110,6 +110,10 @@ id_type!(
     /// The client's own name for a message, which makes sending it twice harmless.
     ClientMessageId, "clientMessageId", is_not_nul
 );
+id_type!(
+    /// One listing, chosen by the application or made here.
+    ListingId, "listing id", is_id_char
+);
 
 /// One connection of one client, unique over all replicas and restarts with overwhelming likelihood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ pub mod event;
 pub mod ids;
 pub mod listing;
 pub mod message;
+pub mod search;
 pub mod user;
 
 /// A moment in time, always UTC; spelled on the wire as RFC 3339 with milliseconds.

@@ -11,6 +11,7 @@ pub mod housekeeping;
 pub mod messages;
 mod pace;
 pub mod presence;
+pub mod search;
 
 use std::{sync::Arc, time::Instant};
 
@@ -111,7 +112,7 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
         Command::Assign { conversation, agent } => conversations::assign(app, caller, &conversation, agent).await,
         Command::HandBack { conversation } => conversations::hand_back(app, caller, &conversation).await,
         Command::Resolve { conversation } => conversations::resolve(app, caller, &conversation).await,
-        Command::Search { .. } => Err(Error::Unavailable("Search is not available on this server")),
+        Command::Search { request_id, query } => search::ask(app, caller, request_id, &query),
         Command::Ping => Ok(Reply::Pong(app.now()).into()),
     }
 }

@@ -55,7 +55,10 @@ impl Dialect for AiChat {
             Event::ConversationDeleted(id) => {
                 others(Frame::event("conversation:delete", &json!({ "conversationId": id })))
             }
-            Event::Presence { .. } | Event::MessagesRead { .. } | Event::SearchAnswered(_) => vec![],
+            Event::Presence { .. }
+            | Event::MessagesRead { .. }
+            | Event::SearchAnswered(_)
+            | Event::SearchFailed { .. } => vec![],
         }
     }
 }

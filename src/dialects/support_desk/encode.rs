@@ -45,7 +45,7 @@ impl Dialect for SupportDesk {
                 vec![Frame::event("conversation_updated", &serde_json::json!({ "conversation": conversation }))]
             }
             Event::ConversationDeleted(id) => vec![about(id, "left_conversation")],
-            Event::ConversationCreated(_) | Event::SearchAnswered(_) => vec![],
+            Event::ConversationCreated(_) | Event::SearchAnswered(_) | Event::SearchFailed { .. } => vec![],
         }
     }
 }

@@ -5,13 +5,15 @@
 
 pub mod memory;
 
-use crate::domain::ids::ConversationId;
+use crate::domain::{ids::ConversationId, search::SearchJob};
 
 /// Something to do for one worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Job {
     /// A conversation has a queued answer.
     Answer(ConversationId),
+    /// Somebody searches the listings.
+    Search(SearchJob),
 }
 
 /// Hands jobs to workers.
