@@ -11,6 +11,7 @@ pub mod housekeeping;
 pub mod messages;
 mod pace;
 pub mod presence;
+mod replies;
 pub mod search;
 
 use std::{sync::Arc, time::Instant};
@@ -24,7 +25,7 @@ use crate::{
         ids::{AnswerId, ConnectionId, ConversationId},
         user::{Caller, User},
     },
-    realtime::{connection::Connection, jobs::Job},
+    realtime::connection::Connection,
     tokens,
 };
 
@@ -189,9 +190,9 @@ pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
                     app.hub.go_live(&connection, &conversation);
                 }
             }
-            Effect::Answer(conversation) => app.jobs.offer(Job::Answer(conversation)),
+            Effect::Answer(conversation) => app.jobs.hint(conversation),
             Effect::StopAnswer(conversation) => {
-                app.snapshots.stop(&conversation);
+                app.bus.stop_answer(&conversation, None);
             }
             Effect::TellCancelled(answers) => answers::tell_cancelled(app, answers),
             Effect::Empty(conversation) => app.hub.empty(&conversation),

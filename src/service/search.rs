@@ -8,27 +8,25 @@ use crate::{
     domain::{
         command::Reply,
         error::{Error, Failure},
-        event::{Envelope, Event, Room},
+        event::Event,
         search::{SearchJob, checked_query},
         user::Caller,
     },
-    realtime::jobs::Job,
 };
 
 /// Hands a search to a worker; its answer comes as an event.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a query that is empty or too long.
+/// [`Error::Invalid`] for a query that is empty or too long, [`Error::Unavailable`] when too many wait.
 pub fn ask(app: &Arc<App>, caller: &Caller, request_id: String, query: &str) -> Result<Outcome, Error> {
     let query = checked_query(query)?;
     let (id, asker) = (uuid::Uuid::now_v7().to_string(), caller.user.id.clone());
-    app.jobs.offer(Job::Search(SearchJob { id, request_id, asker, query, asked_at: app.now() }));
+    app.jobs.ask(SearchJob { id, request_id, asker, query, asked_at: app.now() })?;
     Ok(Reply::Done.into())
 }
 
-/// Answers a search.
-pub async fn run(app: &Arc<App>, job: &SearchJob) {
+/// Answers a search, for its asker.
+pub async fn answer(_app: &Arc<App>, job: &SearchJob) -> Event {
     let failure = Failure::from(&Error::Unavailable("Search is not available on this server"));
-    let event = Event::SearchFailed { request_id: job.request_id.clone(), failure };
-    app.bus.publish(Envelope::to(Room::User(job.asker.clone()), event));
+    Event::SearchFailed { request_id: job.request_id.clone(), failure }
 }
