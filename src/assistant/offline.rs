@@ -30,7 +30,7 @@ impl Offline {
         let answer = if prompt.support { SUPPORT } else { ASSISTANT };
         let words: Vec<&str> = answer.split_inclusive(' ').collect();
         let mut steps: Vec<Delta> = words.chunks(WORDS_PER_ITEM).map(|few| Delta::Text(few.concat())).collect();
-        steps.push(Delta::Done { usage: estimated_usage(MODEL, prompt, answer), finish: Finish::Stop });
+        steps.push(Delta::Done { usage: estimated_usage(MODEL, prompt, answer), finish: Finish::Stop, quoted: None });
         stream::iter(steps)
             .then(|step| async move {
                 if matches!(step, Delta::Text(_)) {

@@ -134,12 +134,13 @@ async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: 
                         }
                     }
                 }
-                Some(Ok(Delta::Done { usage, finish })) => {
+                Some(Ok(Delta::Done { usage, finish, .. })) => {
                     let finish = Some(finish.as_str());
                     return Some(Ending { status: AnswerStatus::Complete, usage: Some(usage), finish, error: None });
                 }
                 Some(Err(error)) => return Some(Ending { error: Some(error), ..ended(AnswerStatus::Failed) }),
-                None => return Some(ended(AnswerStatus::Failed)),
+                // No tools are offered.
+                Some(Ok(Delta::Calls { .. })) | None => return Some(ended(AnswerStatus::Failed)),
             },
         }
     }

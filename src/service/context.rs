@@ -1,5 +1,7 @@
 //! What the model is shown of a conversation.
 
+use tokio::time::Instant;
+
 use crate::{
     app::App,
     assistant::{self, Prompt, Turn, TurnRole},
@@ -33,5 +35,12 @@ pub(super) async fn prompt(app: &App, answer: &Answer) -> Result<Prompt, Error> 
         turns.push(Turn { role, content: message.content.clone() });
     }
     turns.reverse();
-    Ok(Prompt { persona: assistant::persona(&answer.persona), turns, support: kind == Kind::Support })
+    Ok(Prompt {
+        persona: assistant::persona(&answer.persona),
+        turns,
+        support: kind == Kind::Support,
+        tools: Vec::new(),
+        rounds: Vec::new(),
+        begun: Instant::now(),
+    })
 }
