@@ -11,11 +11,12 @@
 //! | 3 | [`app`] | the handles that a use case may use |
 //! | 2 | [`realtime`] | who is listening |
 //! | 1 | [`dialects`], [`store`], [`assistant`], [`telemetry`], [`tokens`] | what it is called, what is remembered, who answers |
-//! | 0 | [`domain`], [`config`], [`tasks`] | nouns, rules, settings |
+//! | 0 | [`domain`], [`config`], [`tasks`], [`demo`] | nouns, rules, settings, sample data |
 
 pub mod app;
 pub mod assistant;
 pub mod config;
+pub mod demo;
 pub mod dialects;
 pub mod domain;
 pub mod http;

@@ -4,17 +4,22 @@
 //! transactions on PostgreSQL; messages additionally go through one [`writer`] that commits many at once.
 
 mod answers;
+mod articles;
 mod audit;
 mod batch;
 mod conversations;
+mod cursor;
 mod entities;
 mod failure;
 mod finish;
 mod handling;
+mod listings;
 mod messages;
 mod open;
 mod regenerate;
 mod rows;
+mod search;
+mod searches;
 mod sessions;
 mod sql;
 mod users;
@@ -35,6 +40,7 @@ use crate::domain::error::Error;
 pub use conversations::{Access, ConversationFilter};
 pub use finish::{Finish, Finished};
 pub use handling::{Handled, HandlingChange};
+pub use listings::ListingFilter;
 pub use messages::{Draft, Posted};
 pub use sessions::NewSession;
 pub use users::NewUser;
