@@ -1,7 +1,7 @@
 //! The handles that a use case may use: one plain struct, shared by everything above.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -46,6 +46,8 @@ pub struct App {
     pub limits: Limits,
     /// Who answers.
     pub assistant: Assistant,
+    /// What it can search, as it was seen last.
+    pub searchable: Mutex<Option<Searchable>>,
     /// Signs and checks JWTs.
     pub tokens: Tokens,
     /// Spawns, and ends what was spawned.
@@ -60,6 +62,17 @@ pub struct App {
     pub messages_stored: AtomicU64,
     clock: Clock,
     draining: CancellationToken,
+}
+
+/// Which searches can find anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Searchable {
+    /// There are listings.
+    pub listings: bool,
+    /// There are help articles.
+    pub articles: bool,
+    /// When that was so.
+    pub seen_at: Timestamp,
 }
 
 /// Tells the time. Tests bring their own.
@@ -93,6 +106,7 @@ impl App {
             typing: Typing::default(),
             limits: Limits::default(),
             assistant,
+            searchable: Mutex::default(),
             tokens,
             tasks,
             hashing: Semaphore::new(2),
