@@ -18,6 +18,7 @@ use crate::{
         hub::Hub,
         jobs::{Jobs, memory::Memory},
         limits::Limits,
+        recent::Searches,
         snapshots::Snapshots,
         typing::Typing,
     },
@@ -42,6 +43,8 @@ pub struct App {
     pub snapshots: Arc<Snapshots>,
     /// Who types right now.
     pub typing: Typing,
+    /// What searches leave behind for the next ones.
+    pub searches: Searches,
     /// What people may do within a minute.
     pub limits: Limits,
     /// Who answers.
@@ -104,6 +107,7 @@ impl App {
             jobs: Jobs::Memory(Memory::default()),
             snapshots,
             typing: Typing::default(),
+            searches: Searches::default(),
             limits: Limits::default(),
             assistant,
             searchable: Mutex::default(),

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 7 | `main` | the command line |
 //! | 6 | [`server`] | listeners, wiring, shutdown |
-//! | 5 | [`transport`], [`http`], [`worker`] | bytes in, bytes out; answers generated |
+//! | 5 | [`transport`], [`http`], [`worker`], [`import`] | bytes in, bytes out; answers generated; files read |
 //! | 4 | [`service`] | what happens |
 //! | 3 | [`app`] | the handles that a use case may use |
 //! | 2 | [`realtime`] | who is listening |
@@ -20,6 +20,7 @@ pub mod demo;
 pub mod dialects;
 pub mod domain;
 pub mod http;
+pub mod import;
 pub mod realtime;
 pub mod server;
 pub mod service;

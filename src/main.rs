@@ -1,6 +1,8 @@
 //! The command line: contract section 1.
 #![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod catalogue;
+
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
@@ -102,7 +104,7 @@ fn cli() -> Command {
         .long("demo")
         .action(ArgAction::SetTrue)
         .global(true)
-        .help("Create a demo agent account when the database is empty, and create conversations on first use");
+        .help("Create a demo agent account, listings and articles when the database is empty, and create conversations on first use");
     let user = Command::new("user")
         .about("Manage accounts")
         .subcommand_required(true)
@@ -130,6 +132,8 @@ fn cli() -> Command {
         .subcommand(Command::new("serve").about("Serve everything on one port"))
         .subcommand(Command::new("migrate").about("Bring the database up to date and exit"))
         .subcommand(user)
+        .subcommand(catalogue::listings_command())
+        .subcommand(catalogue::articles_command())
         .subcommand(Command::new("token").about("Print a JWT signed with the configured secret").args([
             required("sub"),
             required("name"),
@@ -155,6 +159,8 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         ("token", _) => token(&config, innermost),
         ("user", command) => manage_users(config, command, innermost).await,
+        ("listings", _) => catalogue::import_listings(&config, innermost).await,
+        ("articles", command) => catalogue::manage_articles(&config, command, innermost).await,
         _ => Err(Failure::Usage(format!("unknown command '{name}'"))),
     }
 }
@@ -203,9 +209,10 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move { stop.await.unwrap_or_default() })
 }
 
-/// Makes an agent's account in an empty database, so that there is something to try.
+/// Makes an agent's account, listings and articles in an empty database, so that there is something to try.
 async fn prepare_demo(app: &Arc<App>) -> Result<(), Failure> {
     const EMAIL: &str = "agent@demo.example";
+    catalogue::fill_with_samples(&app.store, app.now()).await?;
     if !app.store.users().await?.is_empty() {
         return Ok(());
     }

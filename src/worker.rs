@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
+    domain::event::{Envelope, Room},
     realtime::jobs::Job,
     service::{answers, housekeeping, search},
 };
@@ -23,7 +24,10 @@ pub fn start(app: &Arc<App>) {
             inner.tasks.spawn(async move {
                 match job {
                     Job::Answer(conversation) => answers::run(&app, &conversation).await,
-                    Job::Search(job) => search::run(&app, &job).await,
+                    Job::Search(job) => {
+                        let event = search::answer(&app, &job).await;
+                        app.bus.publish(Envelope::to(Room::User(job.asker), event));
+                    }
                 }
                 drop(slot);
             });

@@ -6,6 +6,7 @@ mod chat;
 mod conversations;
 mod error;
 mod health;
+mod listings;
 mod metrics;
 mod pages;
 mod payload;
@@ -77,6 +78,7 @@ pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
 /// What reads or changes data.
 fn api() -> Router<Arc<App>> {
     use conversations as c;
+    use listings as l;
     Router::new()
         .route("/v1/auth/sign-up", post(accounts::sign_up))
         .route("/v1/auth/sign-in", post(accounts::sign_in))
@@ -92,6 +94,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/conversations/{id}/resolve", post(c::resolve))
         .route("/api/conversations/{id}/stop", post(c::stop))
         .route("/api/coze/chat", post(chat::chat))
+        .route("/v1/listings", get(l::list).post(l::create))
+        .route("/v1/listings/search", get(l::search))
+        .route("/v1/listings/searches/popular", get(l::popular))
+        .route("/v1/listings/{id}", get(l::show).patch(l::update).delete(l::delete))
         .method_not_allowed_fallback(error::method_not_allowed)
 }
 

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod limits;
 pub mod outbox;
 mod queue;
+pub mod recent;
 mod room;
 pub mod snapshots;
 pub mod typing;

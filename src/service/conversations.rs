@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Outcome, connection_of, presence};
+use super::{Effect, Outcome, connection_of, only_agents, presence};
 use crate::{
     app::App,
     domain::{
@@ -250,13 +250,6 @@ pub async fn hand_back(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> 
 pub async fn resolve(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> Result<Outcome, Error> {
     only_agents(caller)?;
     handle(app, caller, id, HandlingChange::Resolve).await
-}
-
-fn only_agents(caller: &Caller) -> Result<(), Error> {
-    match caller.user.role {
-        Role::Agent => Ok(()),
-        Role::Customer => Err(Error::Forbidden("Only agents may do this")),
-    }
 }
 
 async fn handle(

@@ -77,8 +77,10 @@ class Server {
   #log = "";
   #secrets = new Set();
   #database;
+  #flags;
 
-  constructor(env, dataDir, database) {
+  constructor(env, flags, dataDir, database) {
+    this.#flags = flags;
     this.dataDir = dataDir;
     this.#database = database;
     this.secret = "JWT_SECRET" in env ? env.JWT_SECRET : randomBytes(32).toString("hex");
@@ -105,7 +107,7 @@ class Server {
   }
 
   async start() {
-    const child = spawn(BINARY, ["serve"], {
+    const child = spawn(BINARY, ["serve", ...this.#flags], {
       cwd: this.dataDir,
       env: { PATH: process.env.PATH, HOME: this.dataDir, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -250,10 +252,10 @@ class Server {
   }
 }
 
-/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one); end it with `stop()`. */
-export async function startServer(env = {}) {
+/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one) and flags; end it with `stop()`. */
+export async function startServer(env = {}, flags = []) {
   const database = await freshDatabase();
-  const server = new Server(env, await temporaryFolder(), database);
+  const server = new Server(env, flags, await temporaryFolder(), database);
   try {
     return await server.start();
   } catch (failure) {

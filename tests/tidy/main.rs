@@ -14,8 +14,9 @@ const LAYERS: &[&[&str]] = &[
     &["realtime"],
     &["app"],
     &["service"],
-    &["transport", "http", "worker"],
+    &["transport", "http", "worker", "import"],
     &["server"],
+    &["catalogue"],
     &["main"],
 ];
 
