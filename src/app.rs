@@ -1,7 +1,7 @@
 //! The handles that a use case may use: one plain struct, shared by everything above.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -49,6 +49,8 @@ pub struct App {
     pub limits: Limits,
     /// Who answers.
     pub assistant: Assistant,
+    /// What it can search, as it was seen last.
+    pub searchable: Mutex<Option<Searchable>>,
     /// Signs and checks JWTs.
     pub tokens: Tokens,
     /// Spawns, and ends what was spawned.
@@ -63,6 +65,17 @@ pub struct App {
     pub messages_stored: AtomicU64,
     clock: Clock,
     draining: CancellationToken,
+}
+
+/// Which searches can find anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Searchable {
+    /// There are listings.
+    pub listings: bool,
+    /// There are help articles.
+    pub articles: bool,
+    /// When that was so.
+    pub seen_at: Timestamp,
 }
 
 /// The system's clock.
@@ -94,6 +107,7 @@ impl App {
             searches: Searches::default(),
             limits: Limits::default(),
             assistant,
+            searchable: Mutex::default(),
             tokens,
             tasks,
             hashing: Semaphore::new(2),
