@@ -325,11 +325,17 @@ pub async fn stop(app: &Arc<App>, caller: &Caller, conversation: ConversationId)
     if app.snapshots.stop(&conversation) {
         return Ok(Reply::Done.into());
     }
+    if app.bus.has_others()
+        && let Some(answer) = app.store.running(&conversation).await?
+    {
+        app.bus.stop_answer(&conversation, Some(&answer));
+        return Ok(Reply::Done.into());
+    }
     let waiting = app.store.cancel_queued(&conversation, app.now()).await?;
     tell_cancelled(app, waiting);
     // Claimed a moment ago and about to begin.
     if let Some(answer) = app.store.running(&conversation).await? {
-        app.snapshots.stop_early(&answer, &conversation);
+        app.bus.stop_answer(&conversation, Some(&answer));
     }
     Ok(Reply::Done.into())
 }
@@ -378,7 +384,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         }
     }
     for conversation in app.store.queued_conversations(SWEEP_MAX).await? {
-        super::settle(app, vec![Effect::Answer(conversation)]);
+        app.jobs.found(conversation);
     }
     Ok(())
 }

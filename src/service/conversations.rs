@@ -63,7 +63,7 @@ pub async fn join(
     let is_told = |active: &Snapshot| {
         newest == Some(&active.message_id) || log.iter().any(|entry| entry.message.id == active.message_id)
     };
-    let active = app.snapshots.of(id).filter(|active| !is_told(active));
+    let active = app.snapshots.look_up(id).await.filter(|active| !is_told(active));
     let stays = !is_new && backlog == Backlog::None;
     let place = Place {
         cursor: (!stays).then_some(cursor),

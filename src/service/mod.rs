@@ -15,6 +15,7 @@ pub mod messages;
 mod pace;
 mod phrasing;
 pub mod presence;
+mod replies;
 pub mod search;
 mod understanding;
 
@@ -29,7 +30,7 @@ use crate::{
         ids::{AnswerId, ConnectionId, ConversationId},
         user::{Caller, Role, User},
     },
-    realtime::{connection::Connection, jobs::Job},
+    realtime::connection::Connection,
     tokens,
 };
 
@@ -215,9 +216,9 @@ pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
                     app.hub.go_live(&connection, &conversation);
                 }
             }
-            Effect::Answer(conversation) => app.jobs.offer(Job::Answer(conversation)),
+            Effect::Answer(conversation) => app.jobs.hint(conversation),
             Effect::StopAnswer(conversation) => {
-                app.snapshots.stop(&conversation);
+                app.bus.stop_answer(&conversation, None);
             }
             Effect::TellCancelled(answers) => answers::tell_cancelled(app, answers),
             Effect::Empty(conversation) => app.hub.empty(&conversation),
