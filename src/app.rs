@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assistant::{self, Assistant},
     config::{AiEndpoint, AiProvider, Config},
-    domain::{Timestamp, error::Error},
+    domain::{Clock, Timestamp, error::Error},
     realtime::{
         bus::Bus,
         hub::Hub,
@@ -62,14 +62,11 @@ pub struct App {
     draining: CancellationToken,
 }
 
-/// Tells the time. Tests bring their own.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// The system's clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
 pub fn system_clock() -> Clock {
-    Box::new(chrono::Utc::now)
+    Arc::new(chrono::Utc::now)
 }
 
 impl App {
@@ -83,7 +80,7 @@ impl App {
         let tasks = Tasks::default();
         let store = open_store(&config, &tasks).await?;
         let snapshots = Arc::new(Snapshots::default());
-        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone());
+        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone(), clock.clone());
         Ok(Arc::new(Self {
             bus: Bus::Memory(hub.clone()),
             hub,

@@ -286,7 +286,8 @@ fn metadata(usage: Option<&Usage>, finish: Option<&'static str>) -> Map<String, 
 }
 
 fn typing(answer: &Answer, bot: &Sender, typing: bool) -> Event {
-    Event::AnswerTyping { conversation: answer.conversation.clone(), bot: bot.clone(), typing }
+    let (conversation, agent_id) = (answer.conversation.clone(), answer.persona.clone());
+    Event::AnswerTyping { conversation, bot: bot.clone(), agent_id, typing }
 }
 
 fn publish(app: &App, answer: &Answer, event: Event) {

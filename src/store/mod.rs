@@ -13,6 +13,7 @@ mod finish;
 mod handling;
 mod messages;
 mod open;
+mod read_marks;
 mod regenerate;
 mod rows;
 mod sessions;
@@ -36,6 +37,7 @@ pub use conversations::{Access, ConversationFilter};
 pub use finish::{Finish, Finished};
 pub use handling::{Handled, HandlingChange};
 pub use messages::{Draft, Posted};
+pub use read_marks::Moved;
 pub use sessions::NewSession;
 pub use users::NewUser;
 
