@@ -109,7 +109,7 @@ test("joining brings the latest 50 messages, marked as history, before anything 
   assert.equal(typeof data.updates.title, "string");
   assert.equal(data.updates.messageCount, 60);
   assert.equal(data.updates.lastMessage, "message 60");
-  await client.ask("message", { chatId, content: "new" });
+  client.send(envelope("message", { chatId, content: "new" }));
   await client.message("new");
   const seqs = client.messages().map(({ seq }) => seq);
   assert.deepEqual(seqs, Array.from({ length: 51 }, (_, n) => n + 11));
@@ -261,7 +261,7 @@ test("with ?batch=1 frames are gathered, in order and without a loss", async () 
   await batched.next("batch");
   await Promise.all(Array.from({ length: 40 }, (_, n) => sender.ask("message", { chatId, content: `${n}` })));
   const told = () => batched.heard("batch").flatMap(({ data }) => data.messages);
-  await batched.next(() => told().filter(({ type }) => type === "message").length === 40);
+  await batched.until(() => told().filter(({ type }) => type === "message").length === 40, "40 messages in batches");
   assert.equal(batched.frames.length, batched.heard("batch").length, "everything comes in batches");
   const messages = told().filter(({ type }) => type === "message");
   assertGapless(

@@ -1,7 +1,6 @@
 // Clients of the three systems that speak JSON over bare WebSockets, on the stock `ws` package, with a recorder.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import net from "node:net";
 import WebSocket from "ws";
 import { within } from "./wait.mjs";
 
@@ -59,6 +58,17 @@ class RawClient {
       const heard = this.frames.slice(-12).map((frame) => JSON.stringify(frame).slice(0, 200));
       throw new Error(`${late.message}; the last heard:\n  ${heard.join("\n  ")}`);
     }
+  }
+
+  /** Resolves when `condition()` holds, looked at after each frame. */
+  async until(condition, what, deadline = DEADLINE) {
+    let look;
+    const met = new Promise((resolve) => {
+      look = () => condition() && resolve();
+      this.#looks.add(look);
+      look();
+    });
+    await within(met, deadline, what).finally(() => this.#looks.delete(look));
   }
 
   /** Everything heard so far of one type. */
@@ -122,16 +132,6 @@ export function hangUpRaw(...clients) {
     client.ws.terminate();
     open.delete(client);
   }
-}
-
-/** A port that is free now, for listeners whose address the server does not print. */
-export async function freePort() {
-  const probe = net.createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
 }
 
 /** A frame of seed 001. */
