@@ -79,8 +79,9 @@ class Server {
   #secrets = new Set();
   #database;
 
-  constructor(env, dataDir, database) {
+  constructor(env, flags, dataDir, database) {
     this.dataDir = dataDir;
+    this.flags = flags;
     this.#database = database;
     this.secret = "JWT_SECRET" in env ? env.JWT_SECRET : randomBytes(32).toString("hex");
     this.env = {
@@ -106,7 +107,7 @@ class Server {
   }
 
   async start() {
-    const child = spawn(BINARY, ["serve"], {
+    const child = spawn(BINARY, ["serve", ...this.flags], {
       cwd: this.dataDir,
       env: { PATH: process.env.PATH, HOME: this.dataDir, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -252,9 +253,9 @@ class Server {
 }
 
 /** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one); end it with `stop()`. */
-export async function startServer(env = {}) {
+export async function startServer(env = {}, flags = []) {
   const database = await freshDatabase();
-  const server = new Server(env, await temporaryFolder(), database);
+  const server = new Server(env, flags, await temporaryFolder(), database);
   try {
     return await server.start();
   } catch (failure) {

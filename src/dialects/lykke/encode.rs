@@ -112,18 +112,17 @@ impl RawDialect for Lykke {
 fn joined(joined: &Joined, asker: Asker<'_>) -> Vec<Frame> {
     let Joined { conversation, log, backlog, persona, active } = joined;
     let ack = json!({
-        "type": "connection_ack",
         "conversation_id": conversation.id,
         "user_id": asker.user.id,
         "bot_personality": { "id": conversation.agent_id, "name": persona },
         "last_seq": conversation.last_seq,
     });
-    let mut frames = vec![Frame::text(&ack)];
+    let mut frames = vec![frame("connection_ack", &ack)];
     match backlog {
         Backlog::None => {}
         Backlog::Latest(_) => {
             let messages: Vec<_> = log.iter().map(|entry| Body::of(&entry.message)).collect();
-            frames.push(Frame::text(&json!({ "type": "history", "messages": messages })));
+            frames.push(frame("history", &json!({ "messages": messages })));
         }
         Backlog::After(_) => frames.extend(log.iter().map(|entry| told(&entry.message))),
     }
@@ -135,29 +134,41 @@ fn joined(joined: &Joined, asker: Asker<'_>) -> Vec<Frame> {
 
 fn told(message: &Message) -> Frame {
     let kind = if message.role == MessageRole::Assistant { "assistant_message" } else { "message_received" };
-    Frame::text(&json!({ "type": kind, "message": Body::of(message) }))
+    frame(kind, &json!({ "message": Body::of(message) }))
 }
 
 fn chunk(message: &MessageId, index: u64, text: &str) -> Frame {
-    Frame::text(&json!({ "type": "assistant_chunk", "message_id": message, "index": index, "chunk": text }))
+    frame("assistant_chunk", &json!({ "message_id": message, "index": index, "chunk": text }))
 }
 
 fn typing(conversation: &ConversationId, user: &Sender, is_typing: bool) -> Frame {
-    Frame::text(&json!({
-        "type": "typing",
+    let fields = json!({
         "conversation_id": conversation,
         "user_id": user.user_id,
         "user_name": user.user_name,
         "is_typing": is_typing,
-    }))
+    });
+    frame("typing", &fields)
 }
 
 fn error(code: &str, message: &str, retry_after_ms: Option<u64>) -> Frame {
-    let mut body = json!({ "type": "error", "code": code, "message": message });
+    let mut body = json!({ "code": code, "message": message });
     if let (Some(wait), Value::Object(body)) = (retry_after_ms, &mut body) {
         body.insert("retry_after_ms".into(), wait.into());
     }
-    Frame::text(&body)
+    frame("error", &body)
+}
+
+/// The type comes first, for people who read along.
+fn frame(kind: &'static str, fields: &Value) -> Frame {
+    #[derive(Serialize)]
+    struct Typed<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(flatten)]
+        fields: &'a Value,
+    }
+    Frame::text(&Typed { kind, fields })
 }
 
 #[derive(Serialize)]

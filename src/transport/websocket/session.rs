@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     app::App,
-    dialects::raw::{self, Asker, FRAME_BYTES_MAX, RawDialect, Request, Tag},
+    dialects::{
+        frame::Frame,
+        raw::{self, Asker, FRAME_BYTES_MAX, RawDialect, Request, Tag},
+    },
     domain::{command::Command, error::Error, ids::ConversationId},
     realtime::{connection::Connection, outbox::Link},
     service::{self, Outcome, presence},
@@ -63,7 +66,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.ending.announced() => break,
-                Some(done) = sends.next(), if !sends.is_empty() => self.answer(done),
+                Some(done) = sends.next(), if !sends.is_empty() => self.answer(done).await,
                 _ = pings.tick() => {
                     if !socket.ping() {
                         self.connection.cut();
@@ -86,11 +89,11 @@ impl Session {
                             continue;
                         }
                         while let Some(done) = sends.next().await {
-                            self.answer(done);
+                            self.answer(done).await;
                         }
                         // On the heap, so that idle connections do not carry it.
                         let done = Box::pin(Self::ask(self.app.clone(), self.connection.clone(), request)).await;
-                        self.answer(done);
+                        self.answer(done).await;
                     }
                     Incoming::Binary(_) => {
                         self.ending.announce(Goodbye { code: 1003, reason: "Text only" }, vec![]);
@@ -100,7 +103,7 @@ impl Session {
             }
         }
         while let Some(done) = sends.next().await {
-            self.answer(done);
+            self.answer(done).await;
         }
         self.part(&mut socket).await;
     }
@@ -137,17 +140,22 @@ impl Session {
             self.ending.refuse(Some(error));
             return false;
         }
-        self.answer((tag, result));
+        self.answer((tag, result)).await;
         true
     }
 
     /// Waits for the next message, and before that for a peer that does not take its answers.
     async fn listen(&self, socket: &mut Socket) -> Incoming {
+        self.has_room().await;
+        socket.receive().await
+    }
+
+    /// Waits until the peer has taken most of what was said; one that takes nothing is cut off.
+    async fn has_room(&self) {
         if !self.connection.outbox.has_room().await && !self.connection.outbox.is_closed() {
             tracing::info!(connection.id = self.connection.id.0, "cutting a connection that does not read");
             self.connection.cut();
         }
-        socket.receive().await
     }
 
     fn decode(&self, dialect: &dyn RawDialect, text: &str) -> Request {
@@ -176,24 +184,29 @@ impl Session {
         (tag, result)
     }
 
-    fn answer(&self, (tag, result): Done) {
+    async fn answer(&self, (tag, result): Done) {
         let (Some(dialect), Some(user)) = (self.dialect, self.connection.user()) else { return };
         let at = self.app.now();
         match result {
             Ok(outcome) => {
                 let asker = Asker { user: &user, at, chunks: self.chunks };
-                for frame in dialect.reply(&tag, &outcome.reply, asker) {
-                    self.connection.reply(frame);
-                }
+                self.say(dialect.reply(&tag, &outcome.reply, asker)).await;
                 service::settle(&self.app, outcome.effects);
             }
             // Its only conversation is gone.
             Err(error @ Error::NotFound(_)) if self.bound.is_some() => self.ending.refuse(Some(&error)),
-            Err(error) => {
-                for frame in dialect.refusal(&tag, &error, at) {
-                    self.connection.reply(frame);
-                }
+            Err(error) => self.say(dialect.refusal(&tag, &error, at)).await,
+        }
+    }
+
+    /// Queues an answer, which may be a long piece of the log: as fast as the peer takes it.
+    async fn say(&self, frames: Vec<Frame>) {
+        for (index, frame) in frames.into_iter().enumerate() {
+            if index > 0 && !self.connection.outbox.is_empty() {
+                self.ending.send_batch(self.app.now());
+                self.has_room().await;
             }
+            self.connection.reply(frame);
         }
     }
 
