@@ -17,7 +17,7 @@ use switchboard::{
         ids::UserId,
         user::{Role, User},
     },
-    server,
+    server::{self, Port},
     service::accounts,
     tasks::Tasks,
     telemetry,
@@ -178,24 +178,26 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if !config.with_worker {
         config.check_shared().map_err(Failure::Usage)?;
     }
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("PORT: {address} is in use")),
-        _ => Failure::Usage(format!("HOST, PORT: cannot listen on {address}: {error}")),
-    })?;
+    let mut ports = vec![bind(&config, "PORT", Some(config.port), None).await?];
+    ports.push(bind(&config, "GURUKUL_PORT", config.gurukul_port, Some("gurukul")).await?);
+    ports.push(bind(&config, "CAMPUSHUB_PORT", config.campushub_port, Some("campushub")).await?);
+    let ports: Vec<Port> = ports.into_iter().flatten().collect();
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
     if app.config.demo {
         prepare_demo(&app).await?;
     }
-    let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
-    println!("Switchboard is listening on http://{address}");
+    for Port { listener, only } in &ports {
+        let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
+        let what = only.map_or(String::new(), |only| format!(" ({only} on {})", app.config.ws_path));
+        println!("Switchboard is listening on http://{address}{what}");
+    }
     if !app.config.with_worker {
         println!("It serves only: run `switchboard worker` for answers.");
     } else if app.assistant.provider() == "offline" {
         println!("No AI is configured: set OPENAI_API_KEY or OPENAI_BASE_URL to have questions answered.");
     }
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
-    if server::serve(app, listener, stop).await { Ok(()) } else { Err(late()) }
+    if server::serve(app, ports, stop).await { Ok(()) } else { Err(late()) }
 }
 
 /// Runs the worker role alone.
@@ -209,6 +211,22 @@ async fn work(config: Config) -> Result<(), Failure> {
 
 fn late() -> Failure {
     Failure::Other("could not end within SHUTDOWN_TIMEOUT".into())
+}
+
+/// Listens on a port, when one is set.
+async fn bind(
+    config: &Config,
+    name: &str,
+    port: Option<u16>,
+    only: Option<&'static str>,
+) -> Result<Option<Port>, Failure> {
+    let Some(port) = port else { return Ok(None) };
+    let address = SocketAddr::new(config.host, port);
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("{name}: {address} is in use")),
+        _ => Failure::Usage(format!("HOST, {name}: cannot listen on {address}: {error}")),
+    })?;
+    Ok(Some(Port { listener, only }))
 }
 
 /// Resolves with the first SIGTERM or SIGINT; the second one ends the process at once.

@@ -12,7 +12,7 @@
 //! | `retry.rs` | opening a stream: attempts, pauses, errors of many shapes |
 //! | `answer.rs` | one answer: first token, chunks, calls, usage |
 //! | `guard.rs`, `chunk.rs`, `calls.rs`, `lenient.rs` | what of a provider's bytes is let in, and how it is read |
-//! | `offline.rs` | the stand-in |
+//! | `offline.rs`, `phrases.rs` | the stand-in, and its words |
 
 mod answer;
 mod calls;
@@ -26,6 +26,7 @@ mod lenient;
 mod offline;
 mod openai;
 mod personas;
+mod phrases;
 mod prompt;
 mod request;
 mod retry;

@@ -87,4 +87,10 @@ impl Prompt {
         };
         turns + self.rounds.iter().map(of_round).sum::<usize>()
     }
+
+    /// What the person said last.
+    pub(super) fn question(&self) -> &str {
+        let last = self.turns.iter().rfind(|turn| turn.role == TurnRole::User);
+        last.map_or("", |turn| &turn.content)
+    }
 }

@@ -131,6 +131,17 @@ impl Call {
         };
         Self { wanted, id, name, arguments }
     }
+
+    /// A call that this server makes itself, with these words as they are.
+    pub(super) fn own(tool: Tool, query: &str) -> Self {
+        let query = query.to_owned();
+        let wanted = match tool {
+            Tool::SearchListings => Wanted::Listings { query, filters: Filters::default() },
+            Tool::SearchArticles => Wanted::Articles(query),
+            Tool::CallPerson => Wanted::Person,
+        };
+        Self { wanted, id: String::new(), name: tool.name().to_owned(), arguments: "{}".to_owned() }
+    }
 }
 
 fn searched(tool: Tool, arguments: &Value) -> Wanted {

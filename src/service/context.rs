@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::look_up;
 use crate::{
     app::App,
     assistant::{self, Prompt, Turn, TurnRole},
@@ -35,11 +36,12 @@ pub(super) async fn prompt(app: &App, answer: &Answer) -> Result<Prompt, Error> 
         turns.push(Turn { role, content: message.content.clone() });
     }
     turns.reverse();
+    let support = kind == Kind::Support;
     Ok(Prompt {
         persona: assistant::persona(&answer.persona),
         turns,
-        support: kind == Kind::Support,
-        tools: Vec::new(),
+        support,
+        tools: look_up::tools(app, support).await,
         rounds: Vec::new(),
         begun: Instant::now(),
     })

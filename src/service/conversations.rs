@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Effect, Outcome, connection_of, only_agents, presence};
 use crate::{
     app::App,
+    assistant,
     domain::{
         answer::Snapshot,
         command::{Backlog, Joined, Reply},
@@ -79,7 +80,8 @@ pub async fn join(
         let is_participant = conversation.participants.contains(&caller.user.id);
         effects.extend(presence::on_join(app, &caller.user, connection.id, id, is_participant));
     }
-    let joined = Joined { conversation, log, with_log: backlog != Backlog::None, active };
+    let persona = assistant::persona(&conversation.agent_id).name;
+    let joined = Joined { conversation, log, backlog, persona, active };
     Ok(Outcome { reply: Reply::Joined(Box::new(joined)), effects })
 }
 

@@ -7,8 +7,10 @@ pub mod accounts;
 pub mod answers;
 mod context;
 pub mod conversations;
+mod generation;
 pub mod housekeeping;
 pub mod listings;
+mod look_up;
 pub mod messages;
 mod pace;
 mod phrasing;
@@ -100,12 +102,9 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
             conversations::join(app, caller, &conversation, backlog, kind_if_new).await
         }
         Command::Leave { conversation } => Ok(conversations::leave(app, caller, conversation)),
-        Command::PostMessage { conversation, content, client_message_id, kind_if_new } => {
-            let draft = messages::Draft { conversation, content, client_message_id, kind_if_new };
-            messages::post(app, caller, draft).await
-        }
+        Command::PostMessage(new) => messages::post(app, caller, new).await,
         Command::SetTyping { conversation, typing } => messages::set_typing(app, caller, conversation, typing).await,
-        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, &mark).await,
+        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, mark).await,
         Command::CreateConversation(new) => conversations::create(app, caller, new).await,
         Command::UpdateConversation { conversation, title } => {
             conversations::update(app, caller, &conversation, title).await
@@ -125,7 +124,10 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
 fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
     let limit = app.config.message_rate_limit;
     let limit = match command {
-        Command::PostMessage { .. } | Command::SetTyping { .. } | Command::RegenerateAnswer { .. } => limit,
+        Command::PostMessage(_)
+        | Command::SetTyping { .. }
+        | Command::RegenerateAnswer { .. }
+        | Command::Search { .. } => limit,
         _ => limit.saturating_mul(OTHER_KINDS_FACTOR),
     };
     app.limits.count(caller.user.id.as_str(), command.name(), limit, Instant::now())

@@ -5,6 +5,7 @@ mod check;
 mod extract;
 mod faults;
 mod limits;
+mod offline;
 mod requests;
 mod scripted;
 mod settings;

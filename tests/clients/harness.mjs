@@ -12,6 +12,7 @@ import { within } from "./wait.mjs";
 export * from "./checks.mjs";
 export * from "./people.mjs";
 export * from "./raw.mjs";
+export * from "./raw-clients.mjs";
 export * from "./sockets.mjs";
 export * from "./upstream.mjs";
 export * from "./wait.mjs";
