@@ -13,12 +13,12 @@ const WORD_CHARS_MAX: usize = 40;
 /// Words that say nothing about what is meant, in any text.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
-    "does", "done", "for", "from", "get", "got", "had", "has", "have", "he", "hello", "her", "here", "hey", "hi",
-    "his", "how", "i", "id", "if", "ill", "im", "in", "into", "is", "it", "its", "ive", "just", "let", "may", "me",
-    "might", "must", "my", "no", "not", "of", "off", "oh", "ok", "on", "or", "our", "out", "please", "shall", "she",
-    "should", "so", "some", "than", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there",
-    "these", "they", "this", "those", "to", "too", "us", "very", "was", "we", "were", "what", "whats", "when", "where",
-    "which", "who", "why", "will", "with", "would", "you", "your",
+    "does", "done", "for", "from", "get", "got", "had", "happen", "happens", "has", "have", "he", "hello", "her",
+    "here", "hey", "hi", "his", "how", "i", "id", "if", "ill", "im", "in", "into", "is", "it", "its", "ive", "just",
+    "let", "may", "me", "might", "must", "my", "no", "not", "of", "off", "oh", "ok", "on", "or", "our", "out",
+    "please", "shall", "she", "should", "so", "some", "than", "thank", "thanks", "that", "thats", "the", "their",
+    "them", "then", "there", "these", "they", "this", "those", "to", "too", "us", "very", "was", "we", "were", "what",
+    "whats", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
 ];
 
 /// A word as it stands in a text, and what it shares with its other forms.
@@ -117,7 +117,7 @@ fn neighbours(text: &str) -> Vec<(String, Option<String>, bool)> {
     found
 }
 
-/// The parts of a name such as `cmpe202`; none for plain words and numbers.
+/// The parts of a name such as `cmpe202`; none for plain words and numbers, and for names with single letters (`m1`).
 #[must_use]
 pub fn code_parts(word: &str) -> Vec<String> {
     let mut parts: Vec<String> = vec![];
@@ -127,7 +127,8 @@ pub fn code_parts(word: &str) -> Vec<String> {
             _ => parts.push(c.into()),
         }
     }
-    if parts.len() < 2 { vec![] } else { parts }
+    let is_single = |part: &String| part.chars().nth(1).is_none() && !part.chars().any(char::is_numeric);
+    if parts.len() < 2 || parts.iter().any(is_single) { vec![] } else { parts }
 }
 
 /// True when two words may as well be one name: a word beside a number.
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(texts("cmpe202"), ["cmpe", "202", "cmpe202"]);
         assert_eq!(texts("the T-shirt"), ["t", "tshirt", "shirt"]);
         assert_eq!(texts("2 of the chairs"), ["2", "chairs"]);
+        assert_eq!(texts("M1"), ["m1"]);
     }
 
     #[test]
