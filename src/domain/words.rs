@@ -10,6 +10,9 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// Longer words are cut: no language has them, and databases limit what an index can hold.
 const WORD_CHARS_MAX: usize = 40;
 
+/// From so many letters on, a word with a wrong one is still recognised.
+const LETTERS_OF_LONG: usize = 6;
+
 /// Words that say nothing about what is meant, in any text.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
@@ -140,20 +143,32 @@ fn is_code(word: &str, next: &str) -> bool {
         && word.chars().count() + next.chars().count() <= WORD_CHARS_MAX
 }
 
-/// How many letters apart two words are, when that may be a slip of the finger: one from 4 letters on, two from 8.
-/// Numbers and names with digits are meant as they are written, and a slip in the first letter is rare.
+/// How many letters apart two words are, when that may be a slip of the finger: one from 4 letters on, two from 8. In
+/// a short word a letter may be missing, doubled or in the wrong place, but another letter makes another word: "boots"
+/// are no "books". Numbers and names with digits are meant as they are written, and a slip in the first letter is rare.
 #[must_use]
 pub fn slips(written: &str, meant: &str) -> Option<usize> {
-    let allowed = slips_allowed(written.chars().count());
-    if allowed == 0 || written.chars().chain(meant.chars()).any(char::is_numeric) {
+    let letters = written.chars().count();
+    let allowed = slips_allowed(letters);
+    if allowed == 0
+        || slips_allowed(meant.chars().count()) == 0
+        || written.chars().chain(meant.chars()).any(char::is_numeric)
+    {
         return None;
     }
     let initial = meant.chars().next();
-    if initial.is_none() || !written.chars().take(2).any(|c| Some(c) == initial) {
+    if !written.chars().take(2).any(|c| Some(c) == initial) {
         return None;
     }
+    let is_another = letters < LETTERS_OF_LONG && written.len() == meant.len() && sorted(written) != sorted(meant);
     let distance = strsim::osa_distance(written, meant);
-    (distance <= allowed).then_some(distance)
+    (distance <= allowed && !is_another).then_some(distance)
+}
+
+fn sorted(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
 }
 
 /// How many slips a word of so many letters may have.
@@ -211,6 +226,10 @@ mod tests {
             ("calclus", "calculus", Some(1)),
             ("headfones", "headphones", Some(2)),
             ("amcbook", "macbook", Some(1)),
+            ("chiar", "chair", Some(1)),
+            ("offce", "office", Some(1)),
+            ("boots", "books", None),
+            ("xbox", "box", None),
             ("bok", "book", None),
             ("cmpe202", "cmpe203", None),
             ("spaceship", "scholarship", None),

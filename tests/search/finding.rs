@@ -44,6 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ukelele", &["ukulele"]),
     ("snowbord", &["snowboard"]),
     ("dumbell", &["dumbbells"]),
+    ("ergonomic chiar", &["office-chair"]),
     ("textboks under 16", &["calculus-solutions", "cmpe-202-notes", "spanish-workbook"]),
     // Forms, accents, words written as one or two, beginnings and ends of words.
     ("macbooks", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),
@@ -83,6 +84,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("airplane tickets to mars", &[]),
     ("purple elephant", &[]),
     ("wifi router", &[]),
+    ("xbox", &[]),
+    ("boots", &[]),
+    ("chess set", &[]),
     // Text that is meant to break something.
     ("'; DROP TABLE listings; --", &[]),
     ("\"macbook\" NEAR/2 * OR (", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),

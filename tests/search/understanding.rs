@@ -96,7 +96,7 @@ const TABLE: &[(&str, &str)] = &[
     ("kitchen table", "kitchen table"),
     ("boots", "boots"),
     // Words.
-    ("I'm looking for a good, cheap pair of running shoes please", "pair running shoes"),
+    ("I'm looking for a good, cheap pair of running shoes please", "running shoes"),
     ("Do you have any Café-style COFFEE machines?", "cafe style coffee machines"),
     ("women's jacket", "womens jacket"),
     ("desk desk DESK", "desk"),

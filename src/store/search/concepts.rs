@@ -10,6 +10,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 use sea_orm::{ConnectionTrait, DbErr};
@@ -32,8 +33,10 @@ const RARE_USES: i64 = 2;
 /// if a similar one is in so many times as many.
 const SLIP_FACTOR: i64 = 10;
 
-/// Shorter beginnings and endings fit too many words.
-const BEGINNING_CHARS_MIN: usize = 4;
+/// So many letters make an abbreviation: fewer fit too many words, and more are a word of their own.
+const BEGINNING_CHARS: RangeInclusive<usize> = 4..=5;
+
+/// Shorter endings fit too many words.
 const ENDING_CHARS_MIN: usize = 5;
 
 /// How good a form is as a match of its word.
@@ -166,7 +169,7 @@ fn distance(word: &Word, known: &Word) -> Option<usize> {
 }
 
 fn is_beginning(word: &str, known: &str) -> bool {
-    word.chars().count() >= BEGINNING_CHARS_MIN && known.starts_with(word) && !word.chars().any(char::is_numeric)
+    BEGINNING_CHARS.contains(&word.chars().count()) && known.starts_with(word) && !word.chars().any(char::is_numeric)
 }
 
 fn best(mut found: Vec<(usize, Reverse<i64>, Word)>, quality: f64) -> Vec<(Form, i64)> {
