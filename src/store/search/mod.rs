@@ -1,8 +1,8 @@
 //! Finding listings and passages by words.
 //!
-//! The way of a query: its words become [`concepts`], with the help of the [`vocabulary`]; one statement brings the
-//! best hundred rows that have any of them, from FTS5 on SQLite and from a `tsvector` on PostgreSQL ([`hits`]);
-//! [`rank`] orders them. Only that statement differs between the two, and it weighs rows alike in both.
+//! The way of a query: its words become [concepts](mod@concepts), with the help of the [`vocabulary`]; one statement
+//! brings the best hundred rows that have any of them, from FTS5 on SQLite and from a `tsvector` on PostgreSQL
+//! ([`hits`]); [`rank`] orders them. Only that statement differs between the two, and it weighs rows alike in both.
 
 mod concepts;
 mod hits;
