@@ -12,14 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assistant::{self, Assistant},
     config::{AiEndpoint, AiProvider, Config},
-    domain::{Timestamp, error::Error},
+    domain::{Clock, Timestamp, error::Error},
     realtime::{
-        bus::Bus,
-        hub::Hub,
-        jobs::{Jobs, memory::Memory},
-        limits::Limits,
-        recent::Searches,
-        snapshots::Snapshots,
+        bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, recent::Searches, redis::Redis, snapshots::Snapshots,
         typing::Typing,
     },
     store::Store,
@@ -39,6 +34,8 @@ pub struct App {
     pub bus: Bus,
     /// Work for exactly one worker.
     pub jobs: Jobs,
+    /// What connects several processes, when there are several.
+    pub redis: Option<Redis>,
     /// Answers that grow right now.
     pub snapshots: Arc<Snapshots>,
     /// Who types right now.
@@ -78,14 +75,11 @@ pub struct Searchable {
     pub seen_at: Timestamp,
 }
 
-/// Tells the time. Tests bring their own.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// The system's clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
 pub fn system_clock() -> Clock {
-    Box::new(chrono::Utc::now)
+    Arc::new(chrono::Utc::now)
 }
 
 impl App {
@@ -96,15 +90,25 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, String> {
         let tokens = Tokens::load(&config)?;
         let assistant = Assistant::from_settings(&assistant_settings(&config))?;
+        let redis = config.redis_url.as_deref().map(|url| Redis::open(url, &config.redis_prefix)).transpose()?;
         let tasks = Tasks::default();
         let store = open_store(&config, &tasks).await?;
-        let snapshots = Arc::new(Snapshots::default());
-        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone());
+        let worker_id = uuid::Uuid::new_v4().to_string();
+        let snapshots = Arc::new(redis.clone().map_or_else(Snapshots::default, Snapshots::over_redis));
+        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone(), clock.clone());
+        let (bus, jobs) = match &redis {
+            None => (Bus::Memory(hub.clone()), Jobs::in_memory()),
+            Some(redis) => {
+                let bus = Bus::over_redis(redis, hub.clone(), &tasks);
+                (bus, Jobs::over_redis(redis.clone(), &worker_id, &tasks))
+            }
+        };
         Ok(Arc::new(Self {
-            bus: Bus::Memory(hub.clone()),
+            bus,
             hub,
             store,
-            jobs: Jobs::Memory(Memory::default()),
+            jobs,
+            redis,
             snapshots,
             typing: Typing::default(),
             searches: Searches::default(),
@@ -114,7 +118,7 @@ impl App {
             tokens,
             tasks,
             hashing: Semaphore::new(2),
-            worker_id: uuid::Uuid::new_v4().to_string(),
+            worker_id,
             started: Instant::now(),
             messages_stored: AtomicU64::new(0),
             clock,

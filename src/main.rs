@@ -17,7 +17,7 @@ use switchboard::{
         ids::UserId,
         user::{Role, User},
     },
-    server,
+    server::{self, Port},
     service::accounts,
     tasks::Tasks,
     telemetry,
@@ -123,13 +123,18 @@ fn cli() -> Command {
                 .args([who(), Arg::new("role").required(true).value_parser(["admin", "customer"])]),
         )
         .subcommand(Command::new("delete").about("Delete an account; its connections end").arg(who()));
+    let no_worker = Arg::new("no-worker")
+        .long("no-worker")
+        .action(ArgAction::SetTrue)
+        .help("Leave the answers to `switchboard worker`; needs REDIS_URL and a shared DATABASE_URL");
     let ttl = Arg::new("ttl").long("ttl").default_value("1h");
     Command::new("switchboard")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One chat server for existing Socket.IO and WebSocket clients. Without a command it serves.")
         .args(settings)
         .arg(demo)
-        .subcommand(Command::new("serve").about("Serve everything on one port"))
+        .subcommand(Command::new("serve").about("Serve everything on one port").arg(no_worker))
+        .subcommand(Command::new("worker").about("Answer conversations and searches for processes that serve"))
         .subcommand(Command::new("migrate").about("Bring the database up to date and exit"))
         .subcommand(user)
         .subcommand(catalogue::listings_command())
@@ -148,10 +153,14 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let (nested, innermost) = inner.subcommand().unwrap_or(("", inner));
     let flag = |name: &str| innermost.get_one::<String>(name).cloned();
     let flags = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), flag(setting.name)?)));
-    let config = Config::load(&Source::new(flags.collect()), innermost.get_flag("demo")).map_err(Failure::Usage)?;
+    let mut config = Config::load(&Source::new(flags.collect()), innermost.get_flag("demo")).map_err(Failure::Usage)?;
     telemetry::start(config.log_json);
     match (name, nested) {
-        ("serve", _) => serve(config).await,
+        ("serve", _) => {
+            config.with_worker = !matches!(innermost.try_get_one("no-worker"), Ok(Some(true)));
+            serve(config).await
+        }
+        ("worker", _) => work(config).await,
         ("migrate", _) => {
             open_store(&config, &Tasks::default()).await.map_err(Failure::Other)?;
             println!("The database is up to date.");
@@ -166,26 +175,58 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("PORT: {address} is in use")),
-        _ => Failure::Usage(format!("HOST, PORT: cannot listen on {address}: {error}")),
-    })?;
+    if !config.with_worker {
+        config.check_shared().map_err(Failure::Usage)?;
+    }
+    let mut ports = vec![bind(&config, "PORT", Some(config.port), None).await?];
+    ports.push(bind(&config, "GURUKUL_PORT", config.gurukul_port, Some("gurukul")).await?);
+    ports.push(bind(&config, "CAMPUSHUB_PORT", config.campushub_port, Some("campushub")).await?);
+    let ports: Vec<Port> = ports.into_iter().flatten().collect();
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
     if app.config.demo {
         prepare_demo(&app).await?;
     }
-    let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
-    println!("Switchboard is listening on http://{address}");
-    if app.assistant.provider() == "offline" {
+    for Port { listener, only } in &ports {
+        let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
+        let what = only.map_or(String::new(), |only| format!(" ({only} on {})", app.config.ws_path));
+        println!("Switchboard is listening on http://{address}{what}");
+    }
+    if !app.config.with_worker {
+        println!("It serves only: run `switchboard worker` for answers.");
+    } else if app.assistant.provider() == "offline" {
         println!("No AI is configured: set OPENAI_API_KEY or OPENAI_BASE_URL to have questions answered.");
     }
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
-    if server::serve(app, listener, stop).await {
-        Ok(())
-    } else {
-        Err(Failure::Other("could not end within SHUTDOWN_TIMEOUT".into()))
-    }
+    if server::serve(app, ports, stop).await { Ok(()) } else { Err(late()) }
+}
+
+/// Runs the worker role alone.
+async fn work(config: Config) -> Result<(), Failure> {
+    config.check_shared().map_err(Failure::Usage)?;
+    let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    println!("Switchboard worker is ready, answering with {}", app.assistant.provider());
+    let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
+    if server::work(app, stop).await { Ok(()) } else { Err(late()) }
+}
+
+fn late() -> Failure {
+    Failure::Other("could not end within SHUTDOWN_TIMEOUT".into())
+}
+
+/// Listens on a port, when one is set.
+async fn bind(
+    config: &Config,
+    name: &str,
+    port: Option<u16>,
+    only: Option<&'static str>,
+) -> Result<Option<Port>, Failure> {
+    let Some(port) = port else { return Ok(None) };
+    let address = SocketAddr::new(config.host, port);
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("{name}: {address} is in use")),
+        _ => Failure::Usage(format!("HOST, {name}: cannot listen on {address}: {error}")),
+    })?;
+    Ok(Some(Port { listener, only }))
 }
 
 /// Resolves with the first SIGTERM or SIGINT; the second one ends the process at once.
@@ -238,6 +279,8 @@ fn token(config: &Config, matches: &ArgMatches) -> Result<(), Failure> {
 
 async fn manage_users(config: Config, command: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
+    // Whoever is concerned finds the change in the database; no other process has to be told.
+    let config = Config { redis_url: None, ..config };
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
     let now = app.now();
     let actor = operator();

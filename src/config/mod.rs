@@ -51,12 +51,22 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 lets the system choose.
     pub port: u16,
+    /// Another port, whose WebSocket path speaks only the Gurukul protocol.
+    pub gurukul_port: Option<u16>,
+    /// Another port, whose WebSocket path speaks only the CampusHub protocol.
+    pub campushub_port: Option<u16>,
+    /// Path of these two protocols.
+    pub ws_path: String,
     /// Folder of the embedded database and the generated secret.
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
     pub database_url: String,
-    /// Redis, for several replicas.
+    /// Redis, for several processes.
     pub redis_url: Option<String>,
+    /// What all its keys and channels begin with.
+    pub redis_prefix: String,
+    /// The operator has named the database, so that other processes can be given the same.
+    pub database_is_named: bool,
     /// The HS256 secret, when the operator chose one.
     pub jwt_secret: Option<String>,
     /// A PEM file with a public key whose tokens are accepted too.
@@ -107,6 +117,8 @@ pub struct Config {
     pub log_json: Option<bool>,
     /// Sample data and a demo account in an empty database.
     pub demo: bool,
+    /// Whoever serves also answers; otherwise workers do, which are processes of their own.
+    pub with_worker: bool,
 }
 
 /// A block of addresses in CIDR notation.
@@ -150,9 +162,14 @@ impl Config {
         let config = Self {
             host: source.parse("HOST", "an IP address")?,
             port: source.parse("PORT", "a port number")?,
+            gurukul_port: port(source, "GURUKUL_PORT")?,
+            campushub_port: port(source, "CAMPUSHUB_PORT")?,
+            ws_path: ws_path(source)?,
             database_url: source.optional("DATABASE_URL").unwrap_or(fallback_url),
             data_dir,
             redis_url: source.optional("REDIS_URL"),
+            redis_prefix: source.text("REDIS_PREFIX"),
+            database_is_named: source.optional("DATABASE_URL").is_some(),
             jwt_secret: source.optional("JWT_SECRET"),
             jwt_public_key_file: source.optional("JWT_PUBLIC_KEY_FILE").map(Into::into),
             jwt_jwks_file: source.optional("JWT_JWKS_FILE").map(Into::into),
@@ -180,6 +197,7 @@ impl Config {
             trusted_proxies: networks(&source.optional("TRUSTED_PROXIES").unwrap_or_default())?,
             log_json: log_format(source)?,
             demo,
+            with_worker: true,
         };
         config.check(source)
     }
@@ -195,10 +213,24 @@ impl Config {
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL: expected sqlite:… or postgres://…".into());
         }
-        if self.redis_url.is_some() {
-            return Err("REDIS_URL: several replicas are not supported by this version; unset it".into());
+        if self.redis_url.as_ref().is_some_and(|url| !["redis://", "rediss://"].iter().any(|s| url.starts_with(s))) {
+            return Err("REDIS_URL: expected redis://… or rediss://…".into());
         }
         Ok(self)
+    }
+
+    /// Checks that this process and others can work together.
+    ///
+    /// # Errors
+    /// One readable line that names what is missing.
+    pub fn check_shared(&self) -> Result<(), String> {
+        if self.redis_url.is_none() {
+            return Err("REDIS_URL: a worker that is a process of its own needs Redis".into());
+        }
+        if !self.database_is_named {
+            return Err("DATABASE_URL: name the database that the processes share".into());
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +247,24 @@ fn ai_provider(source: &Source) -> Result<AiProvider, String> {
         "offline" => Ok(AiProvider::Offline),
         other => Err(format!("AI_PROVIDER: expected auto, openai or offline, got '{other}'")),
     }
+}
+
+fn port(source: &Source, name: &str) -> Result<Option<u16>, String> {
+    let wrong = |text: &str| format!("{name}: expected a port number, got '{text}'");
+    source.optional(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
+}
+
+/// The path must not be one that something else is served on.
+fn ws_path(source: &Source) -> Result<String, String> {
+    const TAKEN: [&str; 9] =
+        ["/socket.io", "/api", "/v1", "/health", "/metrics", "/docs", "/assets", "/admin", "/widget"];
+    let path = source.text("WS_PATH");
+    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
+    let is_free = !TAKEN.iter().any(|taken| path.starts_with(taken));
+    if path.len() > 1 && path.starts_with('/') && !path.ends_with('/') && is_plain && is_free && path != "/ws/health" {
+        return Ok(path);
+    }
+    Err(format!("WS_PATH: expected a path of its own such as /ws, got '{path}'"))
 }
 
 fn endpoint(source: &Source, base_url: &str, api_key: &str, model: &str) -> AiEndpoint {

@@ -19,6 +19,9 @@ pub mod words;
 /// A moment in time, always UTC; spelled on the wire as RFC 3339 with milliseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
+/// Tells the time. It comes from the top, so that tests can bring their own.
+pub type Clock = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// The wire form of a [`Timestamp`]: `2026-11-21T03:50:00.123Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {

@@ -24,7 +24,7 @@ use crate::{
         error::Error,
         event::LogEntry,
         ids::{ClientMessageId, ConversationId, MessageId, UserId},
-        message::Content,
+        message::{Content, NewMessage},
     },
     service,
     store::ConversationFilter,
@@ -100,9 +100,12 @@ fn spelled(reply: &Reply) -> Json<Value> {
         Reply::Conversation(conversation) => Json(json!({ "conversation": conversation })),
         Reply::Posted { message, duplicate: true, .. } => Json(json!({ "message": message, "duplicate": true })),
         Reply::Posted { message, duplicate: false, .. } => Json(json!({ "message": message })),
-        Reply::Done | Reply::Authenticated(_) | Reply::Joined(_) | Reply::Left(_) | Reply::Pong(_) => {
-            Json(json!({ "success": true }))
-        }
+        Reply::Done
+        | Reply::Read { .. }
+        | Reply::Authenticated(_)
+        | Reply::Joined(_)
+        | Reply::Left(_)
+        | Reply::Pong(_) => Json(json!({ "success": true })),
     }
 }
 
@@ -183,12 +186,8 @@ pub(super) async fn post_message(
     id: ConversationPath,
     Payload(body): Payload<PostMessage>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let command = Command::PostMessage {
-        conversation: id.0,
-        content: Content::parse(body.content)?,
-        client_message_id: body.client_message_id,
-        kind_if_new: Kind::Assistant,
-    };
+    let new = NewMessage::new(id.0, Content::parse(body.content)?, Kind::Assistant);
+    let command = Command::PostMessage(NewMessage { client_message_id: body.client_message_id, ..new });
     let reply = service::perform(&app, caller, command).await?;
     let is_new = matches!(reply, Reply::Posted { duplicate: false, .. });
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, spelled(&reply)))

@@ -308,7 +308,8 @@ fn metadata(ending: &Ending) -> Map<String, Value> {
 }
 
 fn typing(answer: &Answer, bot: &Sender, typing: bool) -> Event {
-    Event::AnswerTyping { conversation: answer.conversation.clone(), bot: bot.clone(), typing }
+    let (conversation, agent_id) = (answer.conversation.clone(), answer.persona.clone());
+    Event::AnswerTyping { conversation, bot: bot.clone(), agent_id, typing }
 }
 
 fn publish(app: &App, answer: &Answer, event: Event) {
@@ -324,11 +325,17 @@ pub async fn stop(app: &Arc<App>, caller: &Caller, conversation: ConversationId)
     if app.snapshots.stop(&conversation) {
         return Ok(Reply::Done.into());
     }
+    if app.bus.has_others()
+        && let Some(answer) = app.store.running(&conversation).await?
+    {
+        app.bus.stop_answer(&conversation, Some(&answer));
+        return Ok(Reply::Done.into());
+    }
     let waiting = app.store.cancel_queued(&conversation, app.now()).await?;
     tell_cancelled(app, waiting);
     // Claimed a moment ago and about to begin.
     if let Some(answer) = app.store.running(&conversation).await? {
-        app.snapshots.stop_early(&answer, &conversation);
+        app.bus.stop_answer(&conversation, Some(&answer));
     }
     Ok(Reply::Done.into())
 }
@@ -377,7 +384,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         }
     }
     for conversation in app.store.queued_conversations(SWEEP_MAX).await? {
-        super::settle(app, vec![Effect::Answer(conversation)]);
+        app.jobs.found(conversation);
     }
     Ok(())
 }

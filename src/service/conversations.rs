@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Effect, Outcome, connection_of, only_agents, presence};
 use crate::{
     app::App,
+    assistant,
     domain::{
         answer::Snapshot,
         command::{Backlog, Joined, Reply},
@@ -62,7 +63,7 @@ pub async fn join(
     let is_told = |active: &Snapshot| {
         newest == Some(&active.message_id) || log.iter().any(|entry| entry.message.id == active.message_id)
     };
-    let active = app.snapshots.of(id).filter(|active| !is_told(active));
+    let active = app.snapshots.look_up(id).await.filter(|active| !is_told(active));
     let stays = !is_new && backlog == Backlog::None;
     let place = Place {
         cursor: (!stays).then_some(cursor),
@@ -79,7 +80,8 @@ pub async fn join(
         let is_participant = conversation.participants.contains(&caller.user.id);
         effects.extend(presence::on_join(app, &caller.user, connection.id, id, is_participant));
     }
-    let joined = Joined { conversation, log, with_log: backlog != Backlog::None, active };
+    let persona = assistant::persona(&conversation.agent_id).name;
+    let joined = Joined { conversation, log, backlog, persona, active };
     Ok(Outcome { reply: Reply::Joined(Box::new(joined)), effects })
 }
 

@@ -15,6 +15,7 @@ pub mod messages;
 mod pace;
 mod phrasing;
 pub mod presence;
+mod replies;
 pub mod search;
 mod understanding;
 
@@ -29,7 +30,7 @@ use crate::{
         ids::{AnswerId, ConnectionId, ConversationId},
         user::{Caller, Role, User},
     },
-    realtime::{connection::Connection, jobs::Job},
+    realtime::connection::Connection,
     tokens,
 };
 
@@ -101,12 +102,9 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
             conversations::join(app, caller, &conversation, backlog, kind_if_new).await
         }
         Command::Leave { conversation } => Ok(conversations::leave(app, caller, conversation)),
-        Command::PostMessage { conversation, content, client_message_id, kind_if_new } => {
-            let draft = messages::Draft { conversation, content, client_message_id, kind_if_new };
-            messages::post(app, caller, draft).await
-        }
+        Command::PostMessage(new) => messages::post(app, caller, new).await,
         Command::SetTyping { conversation, typing } => messages::set_typing(app, caller, conversation, typing).await,
-        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, &mark).await,
+        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, mark).await,
         Command::CreateConversation(new) => conversations::create(app, caller, new).await,
         Command::UpdateConversation { conversation, title } => {
             conversations::update(app, caller, &conversation, title).await
@@ -126,7 +124,10 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
 fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
     let limit = app.config.message_rate_limit;
     let limit = match command {
-        Command::PostMessage { .. } | Command::SetTyping { .. } | Command::RegenerateAnswer { .. } => limit,
+        Command::PostMessage(_)
+        | Command::SetTyping { .. }
+        | Command::RegenerateAnswer { .. }
+        | Command::Search { .. } => limit,
         _ => limit.saturating_mul(OTHER_KINDS_FACTOR),
     };
     app.limits.count(caller.user.id.as_str(), command.name(), limit, Instant::now())
@@ -215,9 +216,9 @@ pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
                     app.hub.go_live(&connection, &conversation);
                 }
             }
-            Effect::Answer(conversation) => app.jobs.offer(Job::Answer(conversation)),
+            Effect::Answer(conversation) => app.jobs.hint(conversation),
             Effect::StopAnswer(conversation) => {
-                app.snapshots.stop(&conversation);
+                app.bus.stop_answer(&conversation, None);
             }
             Effect::TellCancelled(answers) => answers::tell_cancelled(app, answers),
             Effect::Empty(conversation) => app.hub.empty(&conversation),

@@ -18,7 +18,7 @@ use crate::{
         search::{Filters, RecordedSearch, SearchAnswer, SearchJob, checked_query},
         user::Caller,
     },
-    realtime::{jobs::Job, recent::LastSearch},
+    realtime::recent::LastSearch,
 };
 
 /// Results of one search, unless the asker wants fewer or more.
@@ -52,11 +52,11 @@ pub struct Found {
 /// Hands a search to a worker; its answer comes as an event.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a query that is empty or too long.
+/// [`Error::Invalid`] for a query that is empty or too long, [`Error::Unavailable`] when too many wait.
 pub fn ask(app: &Arc<App>, caller: &Caller, request_id: String, query: &str) -> Result<Outcome, Error> {
     let query = checked_query(query)?;
     let (id, asker) = (uuid::Uuid::now_v7().to_string(), caller.user.id.clone());
-    app.jobs.offer(Job::Search(SearchJob { id, request_id, asker, query, asked_at: app.now() }));
+    app.jobs.ask(SearchJob { id, request_id, asker, query, asked_at: app.now() })?;
     Ok(Reply::Done.into())
 }
 
