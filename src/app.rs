@@ -1,7 +1,7 @@
 //! The handles that a use case may use: one plain struct, shared by everything above.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -12,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     assistant::{self, Assistant},
     config::{AiEndpoint, AiProvider, Config},
-    domain::{Timestamp, error::Error},
-    realtime::{bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, redis::Redis, snapshots::Snapshots, typing::Typing},
+    domain::{Clock, Timestamp, error::Error},
+    realtime::{
+        bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, recent::Searches, redis::Redis, snapshots::Snapshots,
+        typing::Typing,
+    },
     store::Store,
     tasks::Tasks,
     tokens::Tokens,
@@ -37,10 +40,14 @@ pub struct App {
     pub snapshots: Arc<Snapshots>,
     /// Who types right now.
     pub typing: Typing,
+    /// What searches leave behind for the next ones.
+    pub searches: Searches,
     /// What people may do within a minute.
     pub limits: Limits,
     /// Who answers.
     pub assistant: Assistant,
+    /// What it can search, as it was seen last.
+    pub searchable: Mutex<Option<Searchable>>,
     /// Signs and checks JWTs.
     pub tokens: Tokens,
     /// Spawns, and ends what was spawned.
@@ -57,14 +64,22 @@ pub struct App {
     draining: CancellationToken,
 }
 
-/// Tells the time. Tests bring their own.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+/// Which searches can find anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Searchable {
+    /// There are listings.
+    pub listings: bool,
+    /// There are help articles.
+    pub articles: bool,
+    /// When that was so.
+    pub seen_at: Timestamp,
+}
 
 /// The system's clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
 pub fn system_clock() -> Clock {
-    Box::new(chrono::Utc::now)
+    Arc::new(chrono::Utc::now)
 }
 
 impl App {
@@ -80,7 +95,7 @@ impl App {
         let store = open_store(&config, &tasks).await?;
         let worker_id = uuid::Uuid::new_v4().to_string();
         let snapshots = Arc::new(redis.clone().map_or_else(Snapshots::default, Snapshots::over_redis));
-        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone());
+        let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone(), clock.clone());
         let (bus, jobs) = match &redis {
             None => (Bus::Memory(hub.clone()), Jobs::in_memory()),
             Some(redis) => {
@@ -96,8 +111,10 @@ impl App {
             redis,
             snapshots,
             typing: Typing::default(),
+            searches: Searches::default(),
             limits: Limits::default(),
             assistant,
+            searchable: Mutex::default(),
             tokens,
             tasks,
             hashing: Semaphore::new(2),

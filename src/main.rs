@@ -1,6 +1,8 @@
 //! The command line: contract section 1.
 #![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod catalogue;
+
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
@@ -15,7 +17,7 @@ use switchboard::{
         ids::UserId,
         user::{Role, User},
     },
-    server,
+    server::{self, Port},
     service::accounts,
     tasks::Tasks,
     telemetry,
@@ -102,7 +104,7 @@ fn cli() -> Command {
         .long("demo")
         .action(ArgAction::SetTrue)
         .global(true)
-        .help("Create a demo agent account when the database is empty, and create conversations on first use");
+        .help("Create a demo agent account, listings and articles when the database is empty, and create conversations on first use");
     let user = Command::new("user")
         .about("Manage accounts")
         .subcommand_required(true)
@@ -135,6 +137,8 @@ fn cli() -> Command {
         .subcommand(Command::new("worker").about("Answer conversations and searches for processes that serve"))
         .subcommand(Command::new("migrate").about("Bring the database up to date and exit"))
         .subcommand(user)
+        .subcommand(catalogue::listings_command())
+        .subcommand(catalogue::articles_command())
         .subcommand(Command::new("token").about("Print a JWT signed with the configured secret").args([
             required("sub"),
             required("name"),
@@ -164,6 +168,8 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         ("token", _) => token(&config, innermost),
         ("user", command) => manage_users(config, command, innermost).await,
+        ("listings", _) => catalogue::import_listings(&config, innermost).await,
+        ("articles", command) => catalogue::manage_articles(&config, command, innermost).await,
         _ => Err(Failure::Usage(format!("unknown command '{name}'"))),
     }
 }
@@ -172,24 +178,26 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if !config.with_worker {
         config.check_shared().map_err(Failure::Usage)?;
     }
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("PORT: {address} is in use")),
-        _ => Failure::Usage(format!("HOST, PORT: cannot listen on {address}: {error}")),
-    })?;
+    let mut ports = vec![bind(&config, "PORT", Some(config.port), None).await?];
+    ports.push(bind(&config, "GURUKUL_PORT", config.gurukul_port, Some("gurukul")).await?);
+    ports.push(bind(&config, "CAMPUSHUB_PORT", config.campushub_port, Some("campushub")).await?);
+    let ports: Vec<Port> = ports.into_iter().flatten().collect();
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
     if app.config.demo {
         prepare_demo(&app).await?;
     }
-    let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
-    println!("Switchboard is listening on http://{address}");
+    for Port { listener, only } in &ports {
+        let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
+        let what = only.map_or(String::new(), |only| format!(" ({only} on {})", app.config.ws_path));
+        println!("Switchboard is listening on http://{address}{what}");
+    }
     if !app.config.with_worker {
         println!("It serves only: run `switchboard worker` for answers.");
     } else if app.assistant.provider() == "offline" {
         println!("No AI is configured: set OPENAI_API_KEY or OPENAI_BASE_URL to have questions answered.");
     }
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
-    if server::serve(app, listener, stop).await { Ok(()) } else { Err(late()) }
+    if server::serve(app, ports, stop).await { Ok(()) } else { Err(late()) }
 }
 
 /// Runs the worker role alone.
@@ -203,6 +211,22 @@ async fn work(config: Config) -> Result<(), Failure> {
 
 fn late() -> Failure {
     Failure::Other("could not end within SHUTDOWN_TIMEOUT".into())
+}
+
+/// Listens on a port, when one is set.
+async fn bind(
+    config: &Config,
+    name: &str,
+    port: Option<u16>,
+    only: Option<&'static str>,
+) -> Result<Option<Port>, Failure> {
+    let Some(port) = port else { return Ok(None) };
+    let address = SocketAddr::new(config.host, port);
+    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::Usage(format!("{name}: {address} is in use")),
+        _ => Failure::Usage(format!("HOST, {name}: cannot listen on {address}: {error}")),
+    })?;
+    Ok(Some(Port { listener, only }))
 }
 
 /// Resolves with the first SIGTERM or SIGINT; the second one ends the process at once.
@@ -226,9 +250,10 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move { stop.await.unwrap_or_default() })
 }
 
-/// Makes an agent's account in an empty database, so that there is something to try.
+/// Makes an agent's account, listings and articles in an empty database, so that there is something to try.
 async fn prepare_demo(app: &Arc<App>) -> Result<(), Failure> {
     const EMAIL: &str = "agent@demo.example";
+    catalogue::fill_with_samples(&app.store, app.now()).await?;
     if !app.store.users().await?.is_empty() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use crate::{app::App, http, service::housekeeping, transport::socketio::SocketIoTransport, worker};
+use crate::{app::App, http, service::housekeeping, transport::websocket::Only, worker};
 
 /// A client that has not sent its request head by then is cut off; an idle connection too, a little after the time that
 /// responses name (`http/mod.rs`).
@@ -33,18 +33,26 @@ const CUT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a batch is looked at for unwritten frames before it is cut all the same.
 const FLUSH_LOOKS: usize = 10;
 
-/// Serves everything on `listener` until `shutdown` resolves, then ends in order: no new connections or sends, running
+/// A port, and the protocol that its WebSocket path is for when it is for one only.
+pub struct Port {
+    /// Where connections come in.
+    pub listener: TcpListener,
+    /// The protocol's name.
+    pub only: Option<&'static str>,
+}
+
+/// Serves everything on `ports` until `shutdown` resolves, then ends in order: no new connections or sends, running
 /// sends commit, answers end resumable, sockets are closed so that stock clients reconnect.
 ///
 /// True when everything ended within the configured time.
-pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) -> bool {
-    let router = http::router(&app, SocketIoTransport::new(&app));
+pub async fn serve(app: Arc<App>, ports: Vec<Port>, shutdown: impl Future<Output = ()>) -> bool {
+    let router = http::router(&app);
     housekeeping::start(&app);
     if app.config.with_worker {
         worker::start(&app);
     }
     tokio::select! {
-        () = accept(&app, &listener, &router) => {}
+        () = accept_all(&app, &ports, &router) => {}
         () = shutdown => {}
     }
     app.drain();
@@ -53,7 +61,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
     let ended = tokio::time::timeout(app.config.shutdown_timeout, async move {
         // Still accepting, so that health checks see the drain and new clients get their 503.
         tokio::select! {
-            () = accept(&inner, &listener, &router) => {}
+            () = accept_all(&inner, &ports, &router) => {}
             () = end(&inner) => {}
         }
     });
@@ -85,7 +93,7 @@ async fn end(app: &Arc<App>) {
             tokio::time::sleep(CUT_PAUSE).await;
         }
         for connection in batch {
-            connection.cut();
+            connection.restart();
         }
         tokio::time::sleep(CUT_PAUSE).await;
     }
@@ -95,14 +103,18 @@ async fn end(app: &Arc<App>) {
     app.tasks.end(app.config.shutdown_timeout).await;
 }
 
-async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
+async fn accept_all(app: &Arc<App>, ports: &[Port], router: &Router) {
+    futures_util::future::join_all(ports.iter().map(|port| accept(app, port, router))).await;
+}
+
+async fn accept(app: &Arc<App>, Port { listener, only }: &Port, router: &Router) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), app.tasks.clone());
+                let (router, stop, only) = (router.clone(), app.tasks.clone(), *only);
                 app.tasks.spawn(async move {
                     tokio::select! {
-                        () = connection(stream, peer, router) => {}
+                        () = connection(stream, peer, only, router) => {}
                         () = stop.stopped() => {}
                     }
                 });
@@ -116,12 +128,15 @@ async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
 }
 
 /// Serves HTTP on one TCP connection; WebSockets leave it by upgrading.
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn connection(stream: TcpStream, peer: SocketAddr, only: Option<&'static str>, router: Router) {
     if let Err(error) = stream.set_nodelay(true).and_then(|()| set_user_timeout(&stream)) {
         tracing::debug!(%error, "cannot set the options of a connection");
     }
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(only) = only {
+            request.extensions_mut().insert(Only(only));
+        }
         request
     });
     let served = hyper::server::conn::http1::Builder::new()

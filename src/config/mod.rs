@@ -51,6 +51,12 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 lets the system choose.
     pub port: u16,
+    /// Another port, whose WebSocket path speaks only the Gurukul protocol.
+    pub gurukul_port: Option<u16>,
+    /// Another port, whose WebSocket path speaks only the CampusHub protocol.
+    pub campushub_port: Option<u16>,
+    /// Path of these two protocols.
+    pub ws_path: String,
     /// Folder of the embedded database and the generated secret.
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
@@ -156,6 +162,9 @@ impl Config {
         let config = Self {
             host: source.parse("HOST", "an IP address")?,
             port: source.parse("PORT", "a port number")?,
+            gurukul_port: port(source, "GURUKUL_PORT")?,
+            campushub_port: port(source, "CAMPUSHUB_PORT")?,
+            ws_path: ws_path(source)?,
             database_url: source.optional("DATABASE_URL").unwrap_or(fallback_url),
             data_dir,
             redis_url: source.optional("REDIS_URL"),
@@ -238,6 +247,24 @@ fn ai_provider(source: &Source) -> Result<AiProvider, String> {
         "offline" => Ok(AiProvider::Offline),
         other => Err(format!("AI_PROVIDER: expected auto, openai or offline, got '{other}'")),
     }
+}
+
+fn port(source: &Source, name: &str) -> Result<Option<u16>, String> {
+    let wrong = |text: &str| format!("{name}: expected a port number, got '{text}'");
+    source.optional(name).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
+}
+
+/// The path must not be one that something else is served on.
+fn ws_path(source: &Source) -> Result<String, String> {
+    const TAKEN: [&str; 9] =
+        ["/socket.io", "/api", "/v1", "/health", "/metrics", "/docs", "/assets", "/admin", "/widget"];
+    let path = source.text("WS_PATH");
+    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
+    let is_free = !TAKEN.iter().any(|taken| path.starts_with(taken));
+    if path.len() > 1 && path.starts_with('/') && !path.ends_with('/') && is_plain && is_free && path != "/ws/health" {
+        return Ok(path);
+    }
+    Err(format!("WS_PATH: expected a path of its own such as /ws, got '{path}'"))
 }
 
 fn endpoint(source: &Source, base_url: &str, api_key: &str, model: &str) -> AiEndpoint {

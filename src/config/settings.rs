@@ -31,6 +31,14 @@ const fn renamed(
 pub const SETTINGS: &[Setting] = &[
     setting("HOST", "127.0.0.1", "Address to listen on"),
     setting("PORT", "3000", "Port to listen on; 0 lets the system choose"),
+    setting("GURUKUL_PORT", "", "Another port, whose WebSocket path speaks only the Gurukul protocol"),
+    renamed(
+        "CAMPUSHUB_PORT",
+        &["WS_PORT"],
+        "",
+        "Another port, whose WebSocket path speaks only the CampusHub protocol",
+    ),
+    setting("WS_PATH", "/ws", "Path of the Gurukul and CampusHub protocols"),
     setting("DATA_DIR", "./data", "Folder of the embedded database and the generated secret"),
     renamed("DATABASE_URL", &["DB_DSN"], "", "sqlite:… or postgres://…; default: an SQLite file in DATA_DIR"),
     setting("REDIS_URL", "", "redis://… or rediss://… for several processes"),

@@ -27,6 +27,8 @@ pub enum Kind {
     Event(&'static str),
     /// The acknowledgement of the client's event with this number.
     Ack(i64),
+    /// Bare JSON; only WebSockets carry it.
+    Text,
 }
 
 impl Frame {
@@ -36,16 +38,21 @@ impl Frame {
         prefix.extend_from_slice(b"42[\"");
         prefix.extend_from_slice(name.as_bytes());
         prefix.extend_from_slice(b"\",");
-        Self::build(Kind::Event(name), &prefix, body)
+        Self::build(Kind::Event(name), &prefix, body, b"]")
     }
 
     /// A Socket.IO acknowledgement: Engine.IO `4`, Socket.IO `3`, the number, then `[body]`.
     pub fn ack(id: i64, body: &impl Serialize) -> Self {
-        Self::build(Kind::Ack(id), format!("43{id}[").as_bytes(), body)
+        Self::build(Kind::Ack(id), format!("43{id}[").as_bytes(), body, b"]")
     }
 
-    /// Writes header, prefix, JSON and the closing bracket into one buffer.
-    fn build(kind: Kind, prefix: &[u8], body: &impl Serialize) -> Self {
+    /// A message that is JSON and nothing else.
+    pub fn text(body: &impl Serialize) -> Self {
+        Self::build(Kind::Text, b"", body, b"")
+    }
+
+    /// Writes header, prefix, JSON and what closes it into one buffer.
+    fn build(kind: Kind, prefix: &[u8], body: &impl Serialize, suffix: &[u8]) -> Self {
         let mut buffer = vec![0; HEADER_MAX];
         buffer.extend_from_slice(prefix);
         let json_start = buffer.len();
@@ -55,7 +62,7 @@ impl Frame {
             buffer.extend_from_slice(b"null");
         }
         let json_end = buffer.len();
-        buffer.push(b']');
+        buffer.extend_from_slice(suffix);
         let start = write_header(&mut buffer);
         let whole = Bytes::from(buffer);
         Self { kind, wire: whole.slice(start..), json: whole.slice(json_start..json_end) }
@@ -67,18 +74,18 @@ impl Frame {
         &self.wire
     }
 
-    /// Event or acknowledgement.
+    /// Event, acknowledgement or bare text.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The event's name; empty for an acknowledgement.
+    /// The event's name; empty for all else.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.kind {
             Kind::Event(name) => name,
-            Kind::Ack(_) => "",
+            Kind::Ack(_) | Kind::Text => "",
         }
     }
 
@@ -130,6 +137,8 @@ mod tests {
     #[test]
     fn the_json_of_a_frame_is_its_body() {
         assert_eq!(Frame::event("e", &serde_json::json!({"a": 1})).json().unwrap().get(), r#"{"a":1}"#);
+        let text = Frame::text(&serde_json::json!({"a": 1}));
+        assert_eq!((&text.wire()[2..], text.json().unwrap().get()), (&br#"{"a":1}"#[..], r#"{"a":1}"#));
         let ack = Frame::ack(7, &true);
         assert_eq!(&ack.wire()[2..], b"437[true]");
         assert_eq!(ack.json().unwrap().get(), "true");

@@ -265,7 +265,7 @@ pub(super) fn joined(reply: &crate::domain::command::Joined, messages: Vec<Value
     let mut ack = Map::new();
     ack.insert("conversationId".into(), reply.conversation.id.as_str().into());
     ack.insert("lastSeq".into(), reply.conversation.last_seq.into());
-    if reply.with_log {
+    if reply.backlog != Backlog::None {
         ack.insert("messages".into(), messages.into());
     }
     if let Some(active) = &reply.active {
@@ -288,6 +288,11 @@ pub(super) fn plain(reply: &Reply) -> Said {
             ack.insert("conversation".into(), value(conversation.as_ref()));
             Said { ack, events: vec![] }
         }
-        Reply::Done | Reply::Joined(_) | Reply::Left(_) | Reply::Posted { .. } | Reply::Pong(_) => Said::default(),
+        Reply::Done
+        | Reply::Joined(_)
+        | Reply::Left(_)
+        | Reply::Posted { .. }
+        | Reply::Read { .. }
+        | Reply::Pong(_) => Said::default(),
     }
 }

@@ -7,8 +7,8 @@ use super::{
     answer::Snapshot,
     conversation::{Conversation, Kind, NewConversation},
     event::LogEntry,
-    ids::{AnswerId, ClientMessageId, ConversationId, MessageId, UserId},
-    message::{Content, Message},
+    ids::{AnswerId, ConversationId, MessageId, UserId},
+    message::{Message, NewMessage},
     user::User,
 };
 
@@ -79,16 +79,7 @@ pub enum Command {
         conversation: ConversationId,
     },
     /// Store a message; joins the sender.
-    PostMessage {
-        /// Where.
-        conversation: ConversationId,
-        /// The text.
-        content: Content,
-        /// Makes sending idempotent.
-        client_message_id: Option<ClientMessageId>,
-        /// The kind to create when the id is new and the operator allows that.
-        kind_if_new: Kind,
-    },
+    PostMessage(NewMessage),
     /// Start or stop typing.
     SetTyping {
         /// Where.
@@ -163,7 +154,7 @@ impl Command {
             Self::Authenticate(_) => "authenticate",
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
-            Self::PostMessage { .. } => "post_message",
+            Self::PostMessage(_) => "post_message",
             Self::SetTyping { .. } => "set_typing",
             Self::MarkRead { .. } => "mark_read",
             Self::CreateConversation(_) => "create_conversation",
@@ -185,7 +176,7 @@ impl Command {
         match self {
             Self::Join { conversation, .. }
             | Self::Leave { conversation }
-            | Self::PostMessage { conversation, .. }
+            | Self::PostMessage(NewMessage { conversation, .. })
             | Self::SetTyping { conversation, .. }
             | Self::MarkRead { conversation, .. }
             | Self::UpdateConversation { conversation, .. }
@@ -219,6 +210,15 @@ pub enum Reply {
         duplicate: bool,
         /// The AI answer that now waits for its turn.
         answer: Option<AnswerId>,
+        /// For a duplicate: its AI answer, when there is one already.
+        given: Option<LogEntry>,
+    },
+    /// So much is marked as read.
+    Read {
+        /// Where.
+        conversation: ConversationId,
+        /// The messages, as they were named.
+        messages: Vec<MessageId>,
     },
     /// The conversation as it is now.
     Conversation(Arc<Conversation>),
@@ -233,8 +233,10 @@ pub struct Joined {
     pub conversation: Conversation,
     /// The part of the log that was asked for, up to one page; what is missing follows as events.
     pub log: Vec<LogEntry>,
-    /// False when no backlog was asked for.
-    pub with_log: bool,
+    /// What of the log was asked for.
+    pub backlog: Backlog,
+    /// The persona's name.
+    pub persona: &'static str,
     /// The running AI answer, if there is one.
     pub active: Option<Snapshot>,
 }

@@ -14,6 +14,8 @@ pub enum Error {
     Forbidden(&'static str),
     /// The named thing does not exist, or the caller may not know that it does.
     NotFound(&'static str),
+    /// The request is not JSON, or JSON that cannot be represented.
+    InvalidJson,
     /// The request itself is wrong.
     Invalid(Cow<'static, str>),
     /// A Socket.IO event that no vocabulary has.
@@ -55,7 +57,7 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
-            Self::Invalid(_) => "INVALID",
+            Self::InvalidJson | Self::Invalid(_) => "INVALID",
             Self::UnknownEvent(_) => "UNKNOWN_EVENT",
             Self::TooLarge(_) => "TOO_LARGE",
             Self::Conflict(_) => "CONFLICT",
@@ -83,6 +85,7 @@ impl fmt::Display for Error {
             Self::Unauthenticated(why) | Self::Forbidden(why) | Self::Conflict(why) | Self::Unavailable(why) => {
                 f.write_str(why)
             }
+            Self::InvalidJson => f.write_str("Invalid JSON"),
             Self::NotFound(what) => write!(f, "{what} not found"),
             Self::Invalid(why) | Self::TooLarge(why) | Self::AiUnavailable(why) => f.write_str(why),
             Self::UnknownEvent(name) => write!(f, "Unknown event: {name}"),

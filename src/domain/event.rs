@@ -82,6 +82,8 @@ pub enum Event {
         conversation: ConversationId,
         /// The AI under its persona's name.
         bot: Sender,
+        /// The persona's id.
+        agent_id: String,
         /// Starts or stops.
         typing: bool,
     },
@@ -120,6 +122,8 @@ pub enum Event {
         user: UserId,
         /// How far.
         up_to_seq: u64,
+        /// The messages that this was said of; of a longer stretch the newest ones.
+        messages: Vec<MessageId>,
     },
     /// A conversation began.
     ConversationCreated(Arc<Conversation>),

@@ -1,10 +1,13 @@
 //! A message of the log.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
     Timestamp,
+    conversation::Kind,
     error::Error,
     ids::{ClientMessageId, ConversationId, MessageId, UserId},
     user::{BOT_USER_ID, Role, User},
@@ -41,6 +44,31 @@ impl Content {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A message that somebody wants to have stored.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The text.
+    pub content: Content,
+    /// The sender's own id for it, which makes sending idempotent.
+    pub client_message_id: Option<ClientMessageId>,
+    /// The persona that is to answer this one message; the conversation's when absent.
+    pub agent_id: Option<String>,
+    /// The sender's own id for this request, which its connection wants repeated beside the message.
+    pub request_id: Option<Arc<str>>,
+    /// The kind of conversation to create when the id is new and the operator allows that.
+    pub kind_if_new: Kind,
+}
+
+impl NewMessage {
+    /// A message without extras.
+    #[must_use]
+    pub const fn new(conversation: ConversationId, content: Content, kind_if_new: Kind) -> Self {
+        Self { conversation, content, client_message_id: None, agent_id: None, request_id: None, kind_if_new }
     }
 }
 
@@ -172,7 +200,7 @@ pub struct Message {
     pub role: MessageRole,
     /// Who sent it.
     pub sender: Sender,
-    /// The AI persona; none for people.
+    /// The AI persona: the one that speaks, or the one that a person asked.
     pub agent_id: Option<String>,
     /// The text, as sent. Clients render it as text, never as markup.
     pub content: String,

@@ -3,6 +3,7 @@
 //! Read [`command`] and [`event`] first; they list everything a client can ask and everything it can hear.
 
 pub mod answer;
+pub mod article;
 pub mod command;
 pub mod conversation;
 pub mod error;
@@ -10,11 +11,16 @@ pub mod event;
 pub mod ids;
 pub mod listing;
 pub mod message;
+pub mod query;
 pub mod search;
 pub mod user;
+pub mod words;
 
 /// A moment in time, always UTC; spelled on the wire as RFC 3339 with milliseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// Tells the time. It comes from the top, so that tests can bring their own.
+pub type Clock = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The wire form of a [`Timestamp`]: `2026-11-21T03:50:00.123Z`.
 #[must_use]

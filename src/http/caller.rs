@@ -7,13 +7,12 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header::COOKIE, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 
 use super::{SESSION_HEADER, error::ApiError};
 use crate::{
     app::App,
-    config::Origins,
     domain::{command::Credentials, error::Error, user::Caller},
     service::accounts,
     transport::handshake,
@@ -35,26 +34,9 @@ impl FromRequestParts<Arc<App>> for Known {
 pub(super) fn credentials(app: &App, headers: &HeaderMap) -> Credentials {
     let session = headers.get(SESSION_HEADER).and_then(|value| value.to_str().ok());
     Credentials {
-        token: handshake::bearer(headers).or_else(|| trusted_cookie(app, headers)),
+        token: handshake::bearer(headers).or_else(|| handshake::trusted_cookie(&app.config, headers)),
         session_id: session.filter(|id| !id.is_empty()).map(str::to_owned),
     }
-}
-
-/// Browsers send cookies along whoever makes them call, so the cookie counts only for pages that are named as trusted;
-/// `*` names nobody.
-fn trusted_cookie(app: &App, headers: &HeaderMap) -> Option<String> {
-    let named = match &app.config.cors_origin {
-        Origins::Any | Origins::SameOnly => &Origins::SameOnly,
-        Origins::List(_) => &app.config.cors_origin,
-    };
-    handshake::check_origin(named, headers).ok()?;
-    cookie(headers, &app.config.auth_cookie)
-}
-
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
 /// The address of the client, as far as it can be believed.

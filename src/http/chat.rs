@@ -28,7 +28,7 @@ use crate::{
         error::{Error, Failure},
         event::{Chunk, Event, LogEntry},
         ids::{ConversationId, MessageId},
-        message::{Content, Message, MessageStatus},
+        message::{Content, Message, MessageStatus, NewMessage},
         user::Caller,
     },
     service,
@@ -100,7 +100,7 @@ async fn send(
 ) -> Result<Sent, ApiError> {
     // Listen before sending: a quick answer must not be missed.
     let events = app.hub.tap(&conversation);
-    let command = Command::PostMessage { conversation, content, client_message_id: None, kind_if_new: Kind::Assistant };
+    let command = Command::PostMessage(NewMessage::new(conversation, content, Kind::Assistant));
     let Reply::Posted { message, answer, .. } = service::perform(app, caller, command).await? else {
         return Err(Error::internal("sending a message gave none").into());
     };

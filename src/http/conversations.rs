@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     caller::Known,
     error::ApiError,
-    payload::{Payload, Query},
+    payload::{Payload, Query, page_size},
 };
 use crate::{
     app::App,
@@ -24,15 +24,11 @@ use crate::{
         error::Error,
         event::LogEntry,
         ids::{ClientMessageId, ConversationId, MessageId, UserId},
-        message::Content,
+        message::{Content, NewMessage},
     },
     service,
     store::ConversationFilter,
 };
-
-/// Entries of one page, unless the caller wants fewer or more.
-const LIMIT_DEFAULT: u64 = 50;
-const LIMIT_MAX: u64 = 200;
 
 type Answer = Result<Json<Value>, ApiError>;
 
@@ -104,16 +100,12 @@ fn spelled(reply: &Reply) -> Json<Value> {
         Reply::Conversation(conversation) => Json(json!({ "conversation": conversation })),
         Reply::Posted { message, duplicate: true, .. } => Json(json!({ "message": message, "duplicate": true })),
         Reply::Posted { message, duplicate: false, .. } => Json(json!({ "message": message })),
-        Reply::Done | Reply::Authenticated(_) | Reply::Joined(_) | Reply::Left(_) | Reply::Pong(_) => {
-            Json(json!({ "success": true }))
-        }
-    }
-}
-
-fn page_size(limit: Option<u64>) -> Result<u64, ApiError> {
-    match limit.unwrap_or(LIMIT_DEFAULT) {
-        0 => Err(Error::invalid("limit must be 1 or more").into()),
-        limit => Ok(limit.min(LIMIT_MAX)),
+        Reply::Done
+        | Reply::Read { .. }
+        | Reply::Authenticated(_)
+        | Reply::Joined(_)
+        | Reply::Left(_)
+        | Reply::Pong(_) => Json(json!({ "success": true })),
     }
 }
 
@@ -194,12 +186,8 @@ pub(super) async fn post_message(
     id: ConversationPath,
     Payload(body): Payload<PostMessage>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let command = Command::PostMessage {
-        conversation: id.0,
-        content: Content::parse(body.content)?,
-        client_message_id: body.client_message_id,
-        kind_if_new: Kind::Assistant,
-    };
+    let new = NewMessage::new(id.0, Content::parse(body.content)?, Kind::Assistant);
+    let command = Command::PostMessage(NewMessage { client_message_id: body.client_message_id, ..new });
     let reply = service::perform(&app, caller, command).await?;
     let is_new = matches!(reply, Reply::Posted { duplicate: false, .. });
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, spelled(&reply)))

@@ -17,7 +17,7 @@ type Figure = (&'static str, &'static str, &'static str, u64);
 
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
     let count = |number: usize| number as u64;
-    let figures: [Figure; 5] = [
+    let figures: [Figure; 6] = [
         ("switchboard_connections", "Connections of all protocols", "gauge", count(app.hub.connection_count())),
         (
             "switchboard_conversations_heard",
@@ -36,6 +36,12 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'sta
             "Messages stored by this process",
             "counter",
             app.messages_stored.load(Ordering::Relaxed),
+        ),
+        (
+            "switchboard_database_statements_total",
+            "Statements that this process has sent to the database",
+            "counter",
+            app.store.statements(),
         ),
         ("switchboard_uptime_seconds", "Seconds since the process began", "gauge", app.started.elapsed().as_secs()),
     ];

@@ -6,6 +6,7 @@ mod chat;
 mod conversations;
 mod error;
 mod health;
+mod listings;
 mod metrics;
 mod pages;
 mod payload;
@@ -14,10 +15,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     http::{
         HeaderName, HeaderValue, Method,
-        header::{AUTHORIZATION, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+        header::{AUTHORIZATION, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, UPGRADE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -38,6 +39,7 @@ use crate::{
     transport::{
         handshake,
         socketio::{self, SocketIoTransport},
+        websocket::{Door, WebSocketTransport},
     },
 };
 
@@ -51,11 +53,13 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 pub(crate) const SESSION_HEADER: &str = "x-session-id";
 
 /// Everything that is served on a port.
-pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
+pub fn router(app: &Arc<App>) -> Router {
+    let transport = SocketIoTransport::new(app);
     let knock = move |request: Request| async move { transport.serve(request).await };
     let guarded = Router::new()
         .route(socketio::PATH, any(knock.clone()))
         .route(&format!("{}/", socketio::PATH), any(knock.clone()))
+        .merge(raw(app))
         .merge(api())
         .layer(middleware::from_fn_with_state(app.clone(), check_origin));
     let nosniff = SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -74,9 +78,20 @@ pub fn router(app: &Arc<App>, transport: SocketIoTransport) -> Router {
         .with_state(app.clone())
 }
 
+/// The protocols on bare WebSockets.
+fn raw(app: &Arc<App>) -> Router<Arc<App>> {
+    let (chat, conversation) = (WebSocketTransport::new(app), WebSocketTransport::new(app));
+    let chat = move |request: Request| async move { chat.serve(request, Door::Chat) };
+    let conversation = move |Path(id): Path<String>, request: Request| async move {
+        conversation.serve(request, Door::Conversation(id))
+    };
+    Router::new().route(&app.config.ws_path, any(chat)).route("/api/v1/conversations/{id}/ws", any(conversation))
+}
+
 /// What reads or changes data.
 fn api() -> Router<Arc<App>> {
     use conversations as c;
+    use listings as l;
     Router::new()
         .route("/v1/auth/sign-up", post(accounts::sign_up))
         .route("/v1/auth/sign-in", post(accounts::sign_in))
@@ -92,6 +107,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/conversations/{id}/resolve", post(c::resolve))
         .route("/api/conversations/{id}/stop", post(c::stop))
         .route("/api/coze/chat", post(chat::chat))
+        .route("/v1/listings", get(l::list).post(l::create))
+        .route("/v1/listings/search", get(l::search))
+        .route("/v1/listings/searches/popular", get(l::popular))
+        .route("/v1/listings/{id}", get(l::show).patch(l::update).delete(l::delete))
         .method_not_allowed_fallback(error::method_not_allowed)
 }
 
@@ -112,7 +131,9 @@ fn open() -> Router<Arc<App>> {
 async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match handshake::check_origin(&app.config.cors_origin, request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) if request.uri().path().starts_with(socketio::PATH) => handshake::refuse(refusal),
+        Err(refusal) if request.headers().contains_key(UPGRADE) || request.uri().path().starts_with(socketio::PATH) => {
+            handshake::refuse(refusal)
+        }
         Err((_, why)) => error::ApiError(Error::Forbidden(why)).into_response(),
     }
 }

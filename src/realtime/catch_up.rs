@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     connection::Connection,
-    hub::{Encoded, Hub},
+    hub::Hub,
     lock,
     room::{Aftermath, Heard, Member},
 };
@@ -49,7 +49,7 @@ impl Hub {
             Some((chunk, Heard::of(&snapshot)))
         });
         if let Some((chunk, heard)) = missed {
-            if !Encoded::new(&Event::AnswerChunk(chunk)).push(connection, false) {
+            if !self.encoded(&Event::AnswerChunk(chunk)).push(connection, false) {
                 return false;
             }
             member.chunk = Some(heard);
@@ -99,7 +99,7 @@ impl Hub {
                 Ok(page) => {
                     for entry in page {
                         let found = Envelope::to(event::Room::Conversation(conversation.clone()), entry.into_event());
-                        let aftermath = lock(&room).deliver(found);
+                        let aftermath = self.deliver_to(&room, found);
                         self.settle(conversation, aftermath);
                     }
                     lock(&room).forget_early();
@@ -203,7 +203,13 @@ impl Replay {
             if seq <= member.cursor {
                 return Told::Over;
             }
-            if !Encoded::new(event).push(&self.connection, is_own) {
+            let mut encoded = self.hub.encoded(event);
+            let has_room = if seq <= member.past {
+                encoded.push_history(&self.connection, is_own)
+            } else {
+                encoded.push(&self.connection, is_own)
+            };
+            if !has_room {
                 return Told::NoRoom;
             }
             member.cursor = seq;

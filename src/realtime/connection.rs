@@ -1,7 +1,7 @@
 //! One connection of one client, whatever protocol it speaks.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
@@ -55,11 +55,13 @@ pub struct Connection {
     marked: AtomicBool,
     deltas: AtomicBool,
     refused: AtomicBool,
+    confined: AtomicBool,
     /// It is one of its person's connections; changed under the hub's lock of people.
     counted: AtomicBool,
     joined: Mutex<HashSet<ConversationId>>,
-    /// Messages that it sent and has not yet passed in the log: it is not told of those as somebody else's.
-    own: Mutex<HashSet<MessageId>>,
+    /// Messages that it sent and has not yet passed in the log: it is not told of those as somebody else's. With what
+    /// it wants repeated beside them.
+    own: Mutex<HashMap<MessageId, Option<Arc<str>>>>,
     own_count: AtomicU32,
 }
 
@@ -77,6 +79,7 @@ impl Connection {
             marked: AtomicBool::new(false),
             deltas: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            confined: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             joined: Mutex::default(),
             own: Mutex::default(),
@@ -141,10 +144,25 @@ impl Connection {
         self.deltas.store(deltas, Ordering::Release);
     }
 
-    /// How frames are spelled for this connection.
+    /// How the frames of an event are spelled for this connection.
     #[must_use]
-    pub fn reader(&self, is_origin: bool) -> Reader {
-        Reader { is_origin, deltas: self.deltas.load(Ordering::Acquire) }
+    pub fn reader(&self, event: &Event, is_origin: bool) -> Reader {
+        let request = match event {
+            Event::MessagePosted(message) if is_origin => lock(&self.own).get(&message.id).cloned().flatten(),
+            _ => None,
+        };
+        Reader { is_origin, deltas: self.deltas.load(Ordering::Acquire), is_history: false, request }
+    }
+
+    /// From now on it hears what it joins and nothing else: its protocol has no word for the rest.
+    pub fn confine(&self) {
+        self.confined.store(true, Ordering::Release);
+    }
+
+    /// It hears what it joins and nothing else.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.confined.load(Ordering::Acquire)
     }
 
     /// The conversations it hears.
@@ -174,14 +192,14 @@ impl Connection {
     }
 
     /// It is about to send this message: whoever tells it of the message meanwhile knows that it is its own.
-    pub fn will_send(&self, message: MessageId) {
-        lock(&self.own).insert(message);
+    pub fn will_send(&self, message: MessageId, request: Option<Arc<str>>) {
+        lock(&self.own).insert(message, request);
         self.own_count.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The message was refused, or the connection has passed it in the log.
     pub fn forget_own(&self, message: &MessageId) {
-        if self.own_count.load(Ordering::Acquire) > 0 && lock(&self.own).remove(message) {
+        if self.own_count.load(Ordering::Acquire) > 0 && lock(&self.own).remove(message).is_some() {
             self.own_count.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -192,7 +210,7 @@ impl Connection {
         let Event::MessagePosted(message) = event else {
             return false;
         };
-        self.own_count.load(Ordering::Acquire) > 0 && lock(&self.own).contains(&message.id)
+        self.own_count.load(Ordering::Acquire) > 0 && lock(&self.own).contains_key(&message.id)
     }
 
     /// Sends a frame that belongs to a reply.
@@ -214,6 +232,13 @@ impl Connection {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Acquire)
+    }
+
+    /// Ends the connection because the server restarts; stock clients reconnect.
+    pub fn restart(&self) {
+        if !self.link().is_some_and(|link| link.restart()) {
+            self.cut();
+        }
     }
 
     /// Ends the connection so that stock clients reconnect.

@@ -17,13 +17,14 @@ use super::{
     flusher::Flusher,
     lock,
     outbox::Outbox,
-    room::{Heard, Member, Room},
+    room::{Aftermath, Heard, Member, Room},
     snapshots::Snapshots,
     watch::Watch,
 };
 use crate::{
     dialects::{self, Reader, Speaks, frame::Frame},
     domain::{
+        Clock, Timestamp,
         answer::Snapshot,
         event::{self, Envelope, Event},
         ids::{ConnectionId, ConversationId, UserId},
@@ -49,25 +50,28 @@ pub struct Hub {
     pub(super) store: Store,
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) tasks: Tasks,
+    clock: Clock,
 }
 
 /// An event, encoded once for each way in which somebody here wants it spelled.
 pub(super) struct Encoded<'a> {
     event: &'a Event,
+    /// When it is told.
+    at: Timestamp,
     spellings: Vec<(Speaks, Reader, Vec<Frame>)>,
 }
 
 impl<'a> Encoded<'a> {
-    pub(super) const fn new(event: &'a Event) -> Self {
-        Self { event, spellings: vec![] }
+    pub(super) const fn new(event: &'a Event, at: Timestamp) -> Self {
+        Self { event, at, spellings: vec![] }
     }
 
-    /// The frames in this connection's spelling, encoded when nobody has wanted that one before.
-    fn frames(&mut self, connection: &Connection, is_origin: bool) -> &[Frame] {
-        let key = (connection.speaks(), connection.reader(is_origin));
-        let known = self.spellings.iter().position(|(speaks, reader, _)| (*speaks, *reader) == key);
+    /// The frames in this spelling, encoded when nobody has wanted that one before.
+    fn frames(&mut self, speaks: Speaks, reader: Reader) -> &[Frame] {
+        let known = self.spellings.iter().position(|(other, of, _)| (*other, of) == (speaks, &reader));
         let at = known.unwrap_or_else(|| {
-            self.spellings.push((key.0, key.1, dialects::encode(key.0, self.event, key.1)));
+            let frames = dialects::encode(speaks, self.event, &reader, self.at);
+            self.spellings.push((speaks, reader, frames));
             self.spellings.len() - 1
         });
         self.spellings.get(at).map_or(&[][..], |(_, _, frames)| frames)
@@ -75,8 +79,17 @@ impl<'a> Encoded<'a> {
 
     /// Queues the event for one connection. False when its queue has no room.
     pub(super) fn push(&mut self, connection: &Connection, is_origin: bool) -> bool {
+        self.push_as(connection, connection.reader(self.event, is_origin))
+    }
+
+    /// The same for something of the past, that a connection which has just joined asked for.
+    pub(super) fn push_history(&mut self, connection: &Connection, is_origin: bool) -> bool {
+        self.push_as(connection, Reader { is_history: true, ..connection.reader(self.event, is_origin) })
+    }
+
+    fn push_as(&mut self, connection: &Connection, reader: Reader) -> bool {
         // Only the first frame may meet a full queue; the others of the same event follow it in any case.
-        let Some((first, rest)) = self.frames(connection, is_origin).split_first() else { return true };
+        let Some((first, rest)) = self.frames(connection.speaks(), reader).split_first() else { return true };
         if connection.outbox.push(first.clone()).is_err() {
             return false;
         }
@@ -88,7 +101,8 @@ impl<'a> Encoded<'a> {
 
     /// Queues the event for one connection, also when its queue is full.
     pub(super) fn push_surely(&mut self, connection: &Connection, is_origin: bool) {
-        for frame in self.frames(connection, is_origin) {
+        let reader = connection.reader(self.event, is_origin);
+        for frame in self.frames(connection.speaks(), reader) {
             connection.outbox.push_reply(frame.clone());
         }
     }
@@ -97,7 +111,7 @@ impl<'a> Encoded<'a> {
 impl Hub {
     /// An empty hub.
     #[must_use]
-    pub fn new(store: Store, snapshots: Arc<Snapshots>, tasks: Tasks) -> Arc<Self> {
+    pub fn new(store: Store, snapshots: Arc<Snapshots>, tasks: Tasks, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             rooms: Mutex::default(),
             connections: Mutex::default(),
@@ -111,6 +125,7 @@ impl Hub {
             store,
             snapshots,
             tasks,
+            clock,
         })
     }
 
@@ -135,13 +150,15 @@ impl Hub {
         let user = identity.user.clone();
         let known_before = connection.user().is_some();
         connection.set_identity(identity);
-        if user.role == Role::Agent {
+        if user.role == Role::Agent && !connection.is_confined() {
             self.enter(event::Room::Agents, connection);
         }
         if known_before {
             return false;
         }
-        self.enter(event::Room::User(user.id.clone()), connection);
+        if !connection.is_confined() {
+            self.enter(event::Room::User(user.id.clone()), connection);
+        }
         let is_first = {
             let mut users = lock(&self.users);
             connection.set_counted(true);
@@ -155,6 +172,16 @@ impl Hub {
             return false;
         }
         is_first
+    }
+
+    /// A confined connection hears what is for its person from now on.
+    pub fn hear_person(&self, connection: &Arc<Connection>) {
+        if let Some(user) = connection.user() {
+            self.enter(event::Room::User(user.id.clone()), connection);
+            if self.connection(connection.id).is_none() {
+                self.exit(&event::Room::User(user.id.clone()), connection);
+            }
+        }
     }
 
     /// Takes a connection out of its person's rooms. True when it was the person's last one here.
@@ -228,7 +255,7 @@ impl Hub {
 
     /// Adds a member that gets everything as it comes.
     fn enter(&self, room: event::Room, connection: &Arc<Connection>) {
-        let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None, epoch: 0 };
+        let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None, past: 0, epoch: 0 };
         self.in_room(room, |inside| inside.members.insert(connection.id, member));
     }
 
@@ -238,8 +265,14 @@ impl Hub {
         if !connection.add_joined(conversation) {
             return false;
         }
-        let member =
-            Member { connection: connection.clone(), cursor: 0, live: false, chunk: None, epoch: self.epoch() };
+        let member = Member {
+            connection: connection.clone(),
+            cursor: 0,
+            live: false,
+            chunk: None,
+            past: 0,
+            epoch: self.epoch(),
+        };
         let room = event::Room::Conversation(conversation.clone());
         self.in_room(room, |inside| inside.members.insert(connection.id, member));
         if self.connection(connection.id).is_none() {
@@ -267,6 +300,7 @@ impl Hub {
             // Who had joined before may have been told more meanwhile.
             member.cursor = if place.is_end { member.cursor.max(cursor) } else { cursor };
             member.live = false;
+            member.past = place.last_seq;
             member.epoch = self.epoch();
         }
     }
@@ -290,9 +324,19 @@ impl Hub {
         people
     }
 
+    /// Tells an envelope to one room's members.
+    pub(super) fn deliver_to(&self, room: &Mutex<Room>, envelope: Envelope) -> Aftermath {
+        lock(room).deliver(envelope, (self.clock)())
+    }
+
+    /// An event that is told now.
+    pub(super) fn encoded<'a>(&self, event: &'a Event) -> Encoded<'a> {
+        Encoded::new(event, (self.clock)())
+    }
+
     /// Tells an event to one connection, if it can take it.
     pub fn tell(&self, connection: &Connection, event: &Event) {
-        Encoded::new(event).push(connection, false);
+        self.encoded(event).push(connection, false);
     }
 
     /// Tells an event to everybody in the envelope's rooms, each connection once.
@@ -300,13 +344,13 @@ impl Hub {
         if let [room] = envelope.rooms.as_slice() {
             let Some(state) = self.room(room) else { return };
             let room = room.clone();
-            let aftermath = lock(&state).deliver(envelope);
+            let aftermath = self.deliver_to(&state, envelope);
             if let event::Room::Conversation(conversation) = room {
                 self.settle(&conversation, aftermath);
             }
             return;
         }
-        let mut encoded = Encoded::new(&envelope.event);
+        let mut encoded = self.encoded(&envelope.event);
         let mut told = std::collections::HashSet::new();
         for state in envelope.rooms.iter().filter_map(|room| self.room(room)) {
             for member in lock(&state).members.values() {

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod limits;
 pub mod outbox;
 mod queue;
+pub mod recent;
 pub mod redis;
 mod room;
 pub mod snapshots;

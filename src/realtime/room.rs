@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{connection::Connection, hub::Encoded};
 use crate::domain::{
+    Timestamp,
     answer::Snapshot,
     event::{Chunk, Envelope, Event},
     ids::{ConnectionId, ConversationId, MessageId},
@@ -49,6 +50,8 @@ pub(super) struct Member {
     pub live: bool,
     /// How much of the running answer it has been told.
     pub chunk: Option<Heard>,
+    /// What of the log was there when it joined: told to it as the past.
+    pub past: u64,
     /// Changes with each join, so that a replay that was begun before knows that it is over.
     pub epoch: u64,
 }
@@ -75,19 +78,19 @@ impl Heard {
 
 impl Room {
     /// Tells one event to everybody who is live here.
-    pub(super) fn deliver(&mut self, envelope: Envelope) -> Aftermath {
+    pub(super) fn deliver(&mut self, envelope: Envelope, now: Timestamp) -> Aftermath {
         let mut aftermath = Aftermath::default();
         // Whoever waits for one certain event needs no order.
         self.tap_off(&envelope.event);
         match envelope.event.seq().map(|(_, seq)| seq) {
-            Some(seq) => self.sequence(seq, envelope, &mut aftermath),
-            None => self.tell(&envelope, &mut aftermath),
+            Some(seq) => self.sequence(seq, envelope, now, &mut aftermath),
+            None => self.tell(&envelope, now, &mut aftermath),
         }
         aftermath
     }
 
     /// The next message goes out at once, an old one is dropped, an early one waits.
-    fn sequence(&mut self, seq: u64, envelope: Envelope, aftermath: &mut Aftermath) {
+    fn sequence(&mut self, seq: u64, envelope: Envelope, now: Timestamp, aftermath: &mut Aftermath) {
         match self.last_seq {
             Some(last) if seq <= last => return,
             Some(last) if seq > last + 1 => {
@@ -97,18 +100,18 @@ impl Room {
                 return;
             }
             // Without a known place in the log nobody is live yet, and who joins reads the log itself.
-            Some(_) | None => self.advance(seq, &envelope, aftermath),
+            Some(_) | None => self.advance(seq, &envelope, now, aftermath),
         }
         while let Some(last) = self.last_seq
             && let Some(next) = self.early.remove(&(last + 1))
         {
-            self.advance(last + 1, &next, aftermath);
+            self.advance(last + 1, &next, now, aftermath);
         }
     }
 
-    fn advance(&mut self, seq: u64, envelope: &Envelope, aftermath: &mut Aftermath) {
+    fn advance(&mut self, seq: u64, envelope: &Envelope, now: Timestamp, aftermath: &mut Aftermath) {
         self.last_seq = Some(seq);
-        let mut encoded = Encoded::new(&envelope.event);
+        let mut encoded = Encoded::new(&envelope.event, now);
         for member in self.members.values_mut().filter(|member| member.live) {
             if seq <= member.cursor {
                 continue;
@@ -128,9 +131,9 @@ impl Room {
 
     /// What is not part of the log is told to those who can take it and skipped for the others, unless it is the end of
     /// something, which everybody must hear.
-    fn tell(&mut self, envelope: &Envelope, aftermath: &mut Aftermath) {
+    fn tell(&mut self, envelope: &Envelope, now: Timestamp, aftermath: &mut Aftermath) {
         let must_hear = envelope.event.is_final();
-        let mut encoded = Encoded::new(&envelope.event);
+        let mut encoded = Encoded::new(&envelope.event, now);
         for member in self.members.values_mut().filter(|member| member.live || must_hear) {
             let connection = &member.connection;
             let is_theirs = || connection.user().is_some_and(|user| Some(&user.id) == envelope.except_user.as_ref());

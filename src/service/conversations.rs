@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Outcome, connection_of, presence};
+use super::{Effect, Outcome, connection_of, only_agents, presence};
 use crate::{
     app::App,
+    assistant,
     domain::{
         answer::Snapshot,
         command::{Backlog, Joined, Reply},
@@ -79,7 +80,8 @@ pub async fn join(
         let is_participant = conversation.participants.contains(&caller.user.id);
         effects.extend(presence::on_join(app, &caller.user, connection.id, id, is_participant));
     }
-    let joined = Joined { conversation, log, with_log: backlog != Backlog::None, active };
+    let persona = assistant::persona(&conversation.agent_id).name;
+    let joined = Joined { conversation, log, backlog, persona, active };
     Ok(Outcome { reply: Reply::Joined(Box::new(joined)), effects })
 }
 
@@ -250,13 +252,6 @@ pub async fn hand_back(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> 
 pub async fn resolve(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> Result<Outcome, Error> {
     only_agents(caller)?;
     handle(app, caller, id, HandlingChange::Resolve).await
-}
-
-fn only_agents(caller: &Caller) -> Result<(), Error> {
-    match caller.user.role {
-        Role::Agent => Ok(()),
-        Role::Customer => Err(Error::Forbidden("Only agents may do this")),
-    }
 }
 
 async fn handle(

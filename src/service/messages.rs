@@ -10,35 +10,22 @@ use crate::{
     app::App,
     domain::{
         command::{ReadMark, Reply},
-        conversation::Kind,
         error::Error,
         event::{Envelope, Event, Room},
-        ids::{ClientMessageId, ConversationId, MessageId},
-        message::{Content, Sender},
+        ids::{ConversationId, MessageId},
+        message::{NewMessage, Sender},
         user::Caller,
     },
     realtime::{connection::Connection, hub::Place},
     store::{self, Posted},
 };
 
-/// What somebody wants to say.
-pub struct Draft {
-    /// Where.
-    pub conversation: ConversationId,
-    /// The text.
-    pub content: Content,
-    /// Makes sending idempotent.
-    pub client_message_id: Option<ClientMessageId>,
-    /// The kind to create when the id is new and the operator allows that.
-    pub kind_if_new: Kind,
-}
-
 /// Stores a message; the sender hears the conversation from then on.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a conversation that is missing or foreign, [`Error::Conflict`] for a client message id that
 /// was used with other content, [`Error::Unavailable`] while the server drains or the database is away.
-pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outcome, Error> {
+pub async fn post(app: &Arc<App>, caller: &Caller, draft: NewMessage) -> Result<Outcome, Error> {
     app.check_open()?;
     // A connection that has gone since it sent is no reason to lose what it sent.
     let connection = caller.connection.and_then(|id| app.hub.connection(id));
@@ -47,7 +34,7 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outco
     }
     let message_id = MessageId::generate();
     if let Some(connection) = &connection {
-        connection.will_send(message_id.clone());
+        connection.will_send(message_id.clone(), draft.request_id.clone());
     }
     let posted = store(app, caller, &draft, &message_id).await;
     if let Some(connection) = &connection
@@ -62,8 +49,9 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outco
     {
         effects.extend(join_by_sending(app, connection, &posted).await?);
     }
-    let reply =
-        Reply::Posted { message: posted.message.clone(), duplicate: posted.duplicate, answer: posted.answer.clone() };
+    let given = if posted.duplicate { app.store.answer_to(&posted.message).await? } else { None };
+    let (message, answer) = (posted.message.clone(), posted.answer.clone());
+    let reply = Reply::Posted { message, duplicate: posted.duplicate, answer, given };
     if !posted.duplicate {
         app.messages_stored.fetch_add(1, Ordering::Relaxed);
         presence::stop_typing(app, &draft.conversation, &caller.user);
@@ -73,12 +61,13 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: Draft) -> Result<Outco
 }
 
 /// Stores the message, creating its conversation first when the operator allows that.
-async fn store(app: &Arc<App>, caller: &Caller, draft: &Draft, message_id: &MessageId) -> Result<Posted, Error> {
+async fn store(app: &Arc<App>, caller: &Caller, draft: &NewMessage, message_id: &MessageId) -> Result<Posted, Error> {
     let row = store::Draft {
         conversation: draft.conversation.clone(),
         sender: caller.user.clone(),
         content: draft.content.clone(),
         client_message_id: draft.client_message_id.clone(),
+        agent_id: draft.agent_id.clone(),
         at: app.now(),
         message_id: message_id.clone(),
     };
@@ -164,15 +153,25 @@ pub async fn mark_read(
     app: &Arc<App>,
     caller: &Caller,
     conversation: ConversationId,
-    mark: &ReadMark,
+    mark: ReadMark,
 ) -> Result<Outcome, Error> {
     check_access(app, caller, &conversation).await?;
-    let moved = app.store.mark_read(&conversation, &caller.user.id, mark, app.now()).await?;
-    let effects = moved.map(|up_to_seq| {
-        let event = Event::MessagesRead { conversation: conversation.clone(), user: caller.user.id.clone(), up_to_seq };
-        Effect::Publish(Envelope::to(Room::Conversation(conversation), event))
+    let moved = app.store.mark_read(&conversation, &caller.user.id, &mark, app.now()).await?;
+    let messages = match mark {
+        ReadMark::Messages(ids) => ids,
+        ReadMark::UpTo(_) => moved.as_ref().map_or_else(Vec::new, |moved| moved.messages.clone()),
+    };
+    let effects = moved.map(|moved| {
+        let event = Event::MessagesRead {
+            conversation: conversation.clone(),
+            user: caller.user.id.clone(),
+            up_to_seq: moved.up_to_seq,
+            messages: moved.messages,
+        };
+        let envelope = Envelope::to(Room::Conversation(conversation.clone()), event);
+        Effect::Publish(Envelope { origin: caller.connection, ..envelope })
     });
-    Ok(Outcome { reply: Reply::Done, effects: effects.into_iter().collect() })
+    Ok(Outcome { reply: Reply::Read { conversation, messages }, effects: effects.into_iter().collect() })
 }
 
 /// Whoever has joined has access; others are looked up.

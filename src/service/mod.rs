@@ -7,12 +7,17 @@ pub mod accounts;
 pub mod answers;
 mod context;
 pub mod conversations;
+mod generation;
 pub mod housekeeping;
+pub mod listings;
+mod look_up;
 pub mod messages;
 mod pace;
+mod phrasing;
 pub mod presence;
 mod replies;
 pub mod search;
+mod understanding;
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,7 +28,7 @@ use crate::{
         error::Error,
         event::{Envelope, Event},
         ids::{AnswerId, ConnectionId, ConversationId},
-        user::{Caller, User},
+        user::{Caller, Role, User},
     },
     realtime::connection::Connection,
     tokens,
@@ -97,12 +102,9 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
             conversations::join(app, caller, &conversation, backlog, kind_if_new).await
         }
         Command::Leave { conversation } => Ok(conversations::leave(app, caller, conversation)),
-        Command::PostMessage { conversation, content, client_message_id, kind_if_new } => {
-            let draft = messages::Draft { conversation, content, client_message_id, kind_if_new };
-            messages::post(app, caller, draft).await
-        }
+        Command::PostMessage(new) => messages::post(app, caller, new).await,
         Command::SetTyping { conversation, typing } => messages::set_typing(app, caller, conversation, typing).await,
-        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, &mark).await,
+        Command::MarkRead { conversation, mark } => messages::mark_read(app, caller, conversation, mark).await,
         Command::CreateConversation(new) => conversations::create(app, caller, new).await,
         Command::UpdateConversation { conversation, title } => {
             conversations::update(app, caller, &conversation, title).await
@@ -122,7 +124,10 @@ async fn dispatch(app: &Arc<App>, caller: &Caller, command: Command) -> Result<O
 fn count(app: &App, caller: &Caller, command: &Command) -> Result<(), Error> {
     let limit = app.config.message_rate_limit;
     let limit = match command {
-        Command::PostMessage { .. } | Command::SetTyping { .. } | Command::RegenerateAnswer { .. } => limit,
+        Command::PostMessage(_)
+        | Command::SetTyping { .. }
+        | Command::RegenerateAnswer { .. }
+        | Command::Search { .. } => limit,
         _ => limit.saturating_mul(OTHER_KINDS_FACTOR),
     };
     app.limits.count(caller.user.id.as_str(), command.name(), limit, Instant::now())
@@ -146,17 +151,26 @@ pub fn log_cause(error: &Error, asked: &str) {
 /// # Errors
 /// As [`execute`].
 pub async fn perform(app: &Arc<App>, caller: Caller, command: Command) -> Result<Reply, Error> {
-    let (done, outcome) = tokio::sync::oneshot::channel();
     let inner = app.clone();
+    to_the_end(app, async move {
+        let outcome = execute(&inner, &caller, command).await?;
+        settle(&inner, outcome.effects);
+        Ok(outcome.reply)
+    })
+    .await
+}
+
+/// Does `work` to its end, also when nobody waits for that any more.
+async fn to_the_end<T: Send + 'static>(
+    app: &App,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let (done, result) = tokio::sync::oneshot::channel();
     app.tasks.spawn(async move {
-        let result = execute(&inner, &caller, command).await.map(|outcome| {
-            settle(&inner, outcome.effects);
-            outcome.reply
-        });
         // Nobody waits any more.
-        done.send(result).ok();
+        done.send(work.await).ok();
     });
-    outcome.await.map_err(|_| Error::Unavailable("The server is restarting"))?
+    result.await.map_err(|_| Error::Unavailable("The server is restarting"))?
 }
 
 /// Counts a request that could not be read, so that sending such is not free.
@@ -164,8 +178,20 @@ pub async fn perform(app: &Arc<App>, caller: Caller, command: Command) -> Result
 /// # Errors
 /// [`Error::RateLimited`] beyond the limit of all requests that are not messages.
 pub fn count_malformed(app: &App, user: Option<&User>) -> Result<(), Error> {
+    user.map_or(Ok(()), |user| count_other(app, user, "malformed"))
+}
+
+/// Counts a request that is not a message.
+fn count_other(app: &App, user: &User, kind: &'static str) -> Result<(), Error> {
     let limit = app.config.message_rate_limit.saturating_mul(OTHER_KINDS_FACTOR);
-    user.map_or(Ok(()), |user| app.limits.count(user.id.as_str(), "malformed", limit, Instant::now()))
+    app.limits.count(user.id.as_str(), kind, limit, Instant::now())
+}
+
+fn only_agents(caller: &Caller) -> Result<(), Error> {
+    match caller.user.role {
+        Role::Agent => Ok(()),
+        Role::Customer => Err(Error::Forbidden("Only agents may do this")),
+    }
 }
 
 /// Remembers who did what. The deed is done already, so a failure is no reason to fail it.

@@ -191,8 +191,8 @@ impl Inserts {
             Kind::Support => !agent && numbered.handled_by == HandledBy::BOT,
         };
         let answer = ai_answers.then(|| {
-            let (id, row) =
-                rows::queued_answer(&message.conversation_id, &message.id, seq, &numbered.agent_id, draft.at);
+            let persona = draft.agent_id.as_ref().unwrap_or(&numbered.agent_id);
+            let (id, row) = rows::queued_answer(&message.conversation_id, &message.id, seq, persona, draft.at);
             self.answers.push(row);
             id
         });
@@ -236,7 +236,7 @@ fn message_of(draft: &Draft, seq: u64) -> Message {
         seq: Some(seq),
         role: MessageRole::User,
         sender: Sender::from(draft.sender.as_ref()),
-        agent_id: None,
+        agent_id: draft.agent_id.clone(),
         content: draft.content.as_str().to_owned(),
         status: MessageStatus::Complete,
         client_message_id: draft.client_message_id.clone(),

@@ -1,4 +1,4 @@
-//! The log as readers see it, and read marks. Whoever calls has checked access.
+//! The log as readers see it. Whoever calls has checked access.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,11 +11,9 @@ use super::{
     Store,
     entities::{conversation, message},
     rows,
-    sql::statement,
 };
 use crate::domain::{
     Timestamp,
-    command::ReadMark,
     conversation::Kind,
     error::Error,
     event::LogEntry,
@@ -25,7 +23,7 @@ use crate::domain::{
 };
 
 /// How many ids one query takes.
-const IDS_PER_QUERY: usize = 500;
+pub(super) const IDS_PER_QUERY: usize = 500;
 
 /// A message that somebody wants to have stored.
 #[derive(Debug, Clone)]
@@ -38,6 +36,8 @@ pub struct Draft {
     pub content: Content,
     /// The sender's own id for it, which makes posting idempotent.
     pub client_message_id: Option<ClientMessageId>,
+    /// The persona that is to answer it; the conversation's when absent.
+    pub agent_id: Option<String>,
     /// When it came.
     pub at: Timestamp,
     /// The id that it will have, unless it turns out to be a duplicate.
@@ -69,11 +69,6 @@ pub struct Posted {
 struct Counter {
     id: String,
     last_seq: i64,
-}
-
-#[derive(FromQueryResult)]
-struct Mark {
-    up_to_seq: i64,
 }
 
 impl Store {
@@ -132,53 +127,17 @@ impl Store {
         Ok(newest)
     }
 
-    /// Moves a person's read mark forward and says where it is now; none when it did not move. It never goes beyond
-    /// the newest message, and ids of other conversations count for nothing.
+    /// The newest AI answer to this message, with its question.
     ///
     /// # Errors
     /// Only when the database fails.
-    pub async fn mark_read(
-        &self,
-        id: &ConversationId,
-        user: &UserId,
-        mark: &ReadMark,
-        at: Timestamp,
-    ) -> Result<Option<u64>, Error> {
-        let up_to = match mark {
-            ReadMark::UpTo(seq) => *seq,
-            ReadMark::Messages(ids) => self.newest_among(id, ids).await?,
-        };
-        if up_to == 0 {
-            return Ok(None);
-        }
-        let up_to = rows::column(up_to);
-        let write = self.write();
-        let text = "INSERT INTO read_marks (conversation_id, user_id, up_to_seq, updated_at) \
-                    SELECT id, ?, CASE WHEN last_seq < ? THEN last_seq ELSE ? END, ? \
-                    FROM conversations WHERE id = ? AND last_seq > 0 \
-                    ON CONFLICT (conversation_id, user_id) DO UPDATE \
-                    SET up_to_seq = excluded.up_to_seq, updated_at = excluded.updated_at \
-                    WHERE read_marks.up_to_seq < excluded.up_to_seq RETURNING up_to_seq";
-        let values =
-            vec![user.as_str().into(), up_to.into(), up_to.into(), at.timestamp_millis().into(), id.as_str().into()];
-        let moved = Mark::find_by_statement(statement(write.get_database_backend(), text, values)).one(write).await?;
-        Ok(moved.map(|mark| mark.up_to_seq.unsigned_abs()))
-    }
-
-    /// The greatest `seq` among these messages of the conversation; 0 when none of them is in it.
-    async fn newest_among(&self, id: &ConversationId, ids: &[MessageId]) -> Result<u64, Error> {
-        let mut newest = 0;
-        for some in ids.chunks(IDS_PER_QUERY) {
-            let greatest: Option<Option<i64>> = log_of(id)
-                .select_only()
-                .column_as(message::Column::Seq.max(), "newest")
-                .filter(message::Column::Id.is_in(some.iter().map(MessageId::as_str)))
-                .into_tuple()
-                .one(self.read())
-                .await?;
-            newest = newest.max(greatest.flatten().unwrap_or_default().unsigned_abs());
-        }
-        Ok(newest)
+    pub async fn answer_to(&self, question: &Message) -> Result<Option<LogEntry>, Error> {
+        let answer = log_of(&question.conversation_id)
+            .filter(message::Column::InReplyTo.eq(question.id.as_str()))
+            .order_by_desc(message::Column::Seq)
+            .one(self.read())
+            .await?;
+        Ok(self.with_questions(answer.into_iter().collect()).await?.pop())
     }
 
     /// Puts the question beside each answer; those outside of the page are loaded with one query.
@@ -213,6 +172,6 @@ impl Store {
     }
 }
 
-fn log_of(id: &ConversationId) -> Select<message::Entity> {
+pub(super) fn log_of(id: &ConversationId) -> Select<message::Entity> {
     message::Entity::find().filter(message::Column::ConversationId.eq(id.as_str()))
 }

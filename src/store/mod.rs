@@ -4,23 +4,32 @@
 //! transactions on PostgreSQL; messages additionally go through one [`writer`] that commits many at once.
 
 mod answers;
+mod articles;
 mod audit;
 mod batch;
 mod conversations;
+mod cursor;
 mod entities;
 mod failure;
 mod finish;
 mod handling;
+mod listings;
 mod messages;
 mod open;
+mod read_marks;
 mod regenerate;
 mod rows;
+mod search;
+mod searches;
 mod sessions;
 mod sql;
 mod users;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
@@ -35,7 +44,9 @@ use crate::domain::error::Error;
 pub use conversations::{Access, ConversationFilter};
 pub use finish::{Finish, Finished};
 pub use handling::{Handled, HandlingChange};
+pub use listings::ListingFilter;
 pub use messages::{Draft, Posted};
+pub use read_marks::Moved;
 pub use sessions::NewSession;
 pub use users::NewUser;
 
@@ -59,6 +70,8 @@ struct Inner {
     /// Held by the writer for as long as it runs, so that closing can wait for it.
     inbox: Mutex<mpsc::Receiver<writer::Waiting>>,
     closing: CancellationToken,
+    /// See [`Store::statements`].
+    statements: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -69,9 +82,15 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] for another kind of URL, [`Error::Unavailable`] when the database cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let open::Connections { write, read } = open::open(url).await?;
+        let open::Connections { mut write, mut read } = open::open(url).await?;
+        let statements = Arc::new(AtomicU64::new(0));
+        for connection in [&mut write, &mut read] {
+            let statements = statements.clone();
+            connection.set_metric_callback(move |_| _ = statements.fetch_add(1, Ordering::Relaxed));
+        }
         let (drafts, inbox) = mpsc::channel(DRAFTS_WAITING_MAX);
-        let inner = Inner { write, read, drafts, inbox: Mutex::new(inbox), closing: CancellationToken::new() };
+        let inner =
+            Inner { write, read, drafts, inbox: Mutex::new(inbox), closing: CancellationToken::new(), statements };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -87,6 +106,12 @@ impl Store {
         Migrator::up(&transaction, None).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// How many statements this process has sent to the database; `BEGIN` and `COMMIT` do not count.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.inner.statements.load(Ordering::Relaxed)
     }
 
     /// Asks the database for a sign of life.

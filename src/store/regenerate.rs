@@ -51,7 +51,7 @@ impl Store {
             id,
             &MessageId::trusted(&question.id),
             question.seq.unsigned_abs(),
-            &conversation.agent_id,
+            question.agent_id.as_ref().unwrap_or(&conversation.agent_id),
             at,
         );
         row.regenerates = Set(old.map(|message| message.id));

@@ -8,8 +8,8 @@ use axum::{
     http::{
         HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
         header::{
-            CONNECTION, HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-            UPGRADE,
+            CONNECTION, COOKIE, HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+            SEC_WEBSOCKET_VERSION, UPGRADE,
         },
     },
     response::IntoResponse,
@@ -20,7 +20,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::{app::App, config::Origins, domain::command::Credentials};
+use crate::{
+    app::App,
+    config::{Config, Origins},
+    domain::command::Credentials,
+};
 
 /// A refusal before there is a connection.
 pub type Refusal = (StatusCode, &'static str);
@@ -163,6 +167,24 @@ pub fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+/// The token in the cookie. Browsers send cookies along whoever makes them call, so the cookie counts only for pages that are named as trusted;
+/// `*` names nobody.
+#[must_use]
+pub fn trusted_cookie(config: &Config, headers: &HeaderMap) -> Option<String> {
+    let named = match &config.cors_origin {
+        Origins::Any | Origins::SameOnly => &Origins::SameOnly,
+        Origins::List(_) => &config.cors_origin,
+    };
+    check_origin(named, headers).ok()?;
+    cookie(headers, &config.auth_cookie)
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
 /// One parameter of a query string, decoded; none when it is absent or empty.

@@ -2,3 +2,5 @@
 
 pub mod handshake;
 pub mod socketio;
+pub mod websocket;
+mod wire;

@@ -12,6 +12,7 @@ import { within } from "./wait.mjs";
 export * from "./checks.mjs";
 export * from "./people.mjs";
 export * from "./raw.mjs";
+export * from "./raw-clients.mjs";
 export * from "./sockets.mjs";
 export * from "./upstream.mjs";
 export * from "./wait.mjs";
@@ -271,8 +272,9 @@ class Server {
   }
 }
 
-/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one); end it with `stop()`. */
-export async function startServer(env = {}, { args = ["serve"], database } = {}) {
+/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one) and flags; end it with `stop()`. */
+export async function startServer(env = {}, flags = [], { database } = {}) {
+  const args = ["serve", ...flags];
   return startOrClean(new Server(env, await temporaryFolder(), await freshDatabase(database), args));
 }
 

@@ -18,12 +18,13 @@ import {
   temporaryFolder,
 } from "./harness.mjs";
 
-const SERVE = ["serve", "--no-worker"];
+const NO_WORKER = ["--no-worker"];
+const SERVE = ["serve", ...NO_WORKER];
 const shared = () => ({ REDIS_URL: process.env.TEST_REDIS_URL, REDIS_PREFIX: `clients-${randomUUID()}` });
 
 /** A server without a worker, on PostgreSQL. */
 function startWeb(env) {
-  return startServer({ ...shared(), CHUNK_WINDOW: "5ms", ...env }, { args: SERVE, database: "postgres" });
+  return startServer({ ...shared(), CHUNK_WINDOW: "5ms", ...env }, NO_WORKER, { database: "postgres" });
 }
 
 /** A user with one tab on each of these servers, all in one conversation with the AI. */

@@ -59,7 +59,7 @@ impl Desk {
         };
         let owner = Arc::new(store.create_user(new, at()).await.unwrap());
         let made = store.create_conversation(&NewConversation::default(), Kind::Support, &owner, at()).await.unwrap();
-        let hub = Hub::new(store.clone(), Arc::new(Snapshots::default()), tasks.clone());
+        let hub = Hub::new(store.clone(), Arc::new(Snapshots::default()), tasks.clone(), Arc::new(at));
         Self { hub, store, owner, conversation: made.id, tasks, _folder: folder }
     }
 
@@ -70,6 +70,7 @@ impl Desk {
             sender: self.owner.clone(),
             content: Content::parse("x".repeat(bytes)).unwrap(),
             client_message_id: None,
+            agent_id: None,
             at: at(),
             message_id: MessageId::generate(),
         });

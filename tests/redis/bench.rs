@@ -168,7 +168,8 @@ impl Town {
     pub(crate) fn replica(&self) -> Replica {
         let redis = Redis::open(&self.url, &self.prefix).unwrap();
         let snapshots = Arc::new(Snapshots::over_redis(redis.clone()));
-        let hub = Hub::new(self.store.clone(), snapshots.clone(), self.tasks.clone());
+        let clock = Arc::new(|| at(0));
+        let hub = Hub::new(self.store.clone(), snapshots.clone(), self.tasks.clone(), clock);
         let bus = Bus::over_redis(&redis, hub.clone(), &self.tasks);
         Replica { hub, bus, snapshots, store: self.store.clone() }
     }
@@ -184,6 +185,7 @@ impl Town {
             sender: self.owner.clone(),
             content: Content::parse(text.to_owned()).unwrap(),
             client_message_id: None,
+            agent_id: None,
             at: at(1),
             message_id: MessageId::generate(),
         };

@@ -33,7 +33,7 @@ async fn rooms_hear_everything_without_redis_and_hints_return_with_it() {
     assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
     // What is not in the log waits for Redis.
     let user = UserId::trusted("carla");
-    let read = Event::MessagesRead { conversation: town.conversation.clone(), user, up_to_seq: 2 };
+    let read = Event::MessagesRead { conversation: town.conversation.clone(), user, up_to_seq: 2, messages: vec![] };
     one.bus.publish(Envelope::to(town.room(), read));
 
     redis.start_again();

@@ -123,6 +123,7 @@ pub(crate) fn draft(conversation: &ConversationId, sender: &Arc<User>, text: &st
         sender: Arc::clone(sender),
         content: Content::parse(text.to_owned()).unwrap(),
         client_message_id: None,
+        agent_id: None,
         at: at(1),
         message_id: MessageId::generate(),
     }

@@ -8,7 +8,7 @@ use switchboard::{
         ids::{ConversationId, MessageId},
         user::User,
     },
-    store::{ConversationFilter, HandlingChange, Store},
+    store::{ConversationFilter, HandlingChange, Moved, Store},
 };
 
 use crate::bench::{agent, at, begin, customer, draft, on_both_databases, stranger};
@@ -148,15 +148,19 @@ async fn read_marks_only_advance(store: Store) {
     }
     for (mark, expected) in [
         (ReadMark::UpTo(0), None),
-        (ReadMark::UpTo(2), Some(2)),
+        (ReadMark::UpTo(2), Some((2, vec![0, 1]))),
         (ReadMark::UpTo(2), None),
         (ReadMark::UpTo(1), None),
         (ReadMark::Messages(vec![]), None),
         (ReadMark::Messages(vec![foreign, MessageId::trusted("unknown")]), None),
-        (ReadMark::Messages(vec![messages[2].clone(), messages[0].clone()]), Some(3)),
-        (ReadMark::UpTo(u64::MAX), Some(4)),
+        (ReadMark::Messages(vec![messages[2].clone(), messages[0].clone()]), Some((3, vec![0, 2]))),
+        (ReadMark::UpTo(u64::MAX), Some((4, vec![3]))),
         (ReadMark::UpTo(9), None),
     ] {
+        let expected = expected.map(|(up_to_seq, named): (u64, Vec<usize>)| Moved {
+            up_to_seq,
+            messages: named.into_iter().map(|index| messages[index].clone()).collect(),
+        });
         assert_eq!(store.mark_read(&id, &carla, &mark, at(2)).await.unwrap(), expected, "{mark:?}");
     }
     let nowhere = ConversationId::trusted("nowhere");

@@ -9,7 +9,7 @@ use crate::domain::{
     conversation::{Conversation, Kind, NewConversation},
     error::Error,
     ids::{ClientMessageId, ConversationId},
-    message::Content,
+    message::{Content, NewMessage},
 };
 
 #[derive(Deserialize)]
@@ -58,7 +58,8 @@ pub(super) fn decode(event: &str, args: &[&RawValue]) -> Option<Result<Command, 
 fn send(args: &[&RawValue]) -> Result<Command, Error> {
     let Send { conversation_id, content, client_message_id } = socketio::argument(args)?;
     let content = Content::parse(content)?;
-    Ok(Command::PostMessage { conversation: conversation_id, content, client_message_id, kind_if_new: Kind::Assistant })
+    let new = NewMessage::new(conversation_id, content, Kind::Assistant);
+    Ok(Command::PostMessage(NewMessage { client_message_id, ..new }))
 }
 
 fn create(args: &[&RawValue]) -> Result<Command, Error> {

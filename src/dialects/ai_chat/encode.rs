@@ -8,6 +8,7 @@ use super::{
     AiChat, decode,
 };
 use crate::domain::{
+    Timestamp,
     command::{Command, Reply},
     error::Error,
     event::Event,
@@ -20,7 +21,7 @@ impl Dialect for AiChat {
         "ai_chat"
     }
 
-    fn encode(&self, event: &Event, reader: Reader) -> Vec<Frame> {
+    fn encode(&self, event: &Event, reader: &Reader, _: Timestamp) -> Vec<Frame> {
         let others = |frame: Frame| if reader.is_origin { vec![] } else { vec![frame] };
         match event {
             Event::MessagePosted(message) => {
@@ -87,7 +88,9 @@ impl Vocabulary for AiChat {
                 let events = vec![Frame::event("pong", &json!({ "timestamp": rfc3339(*at) }))];
                 Said { events, ..Said::default() }
             }
-            Reply::Done | Reply::Left(_) | Reply::Authenticated(_) | Reply::Conversation(_) => socketio::plain(reply),
+            Reply::Done | Reply::Left(_) | Reply::Read { .. } | Reply::Authenticated(_) | Reply::Conversation(_) => {
+                socketio::plain(reply)
+            }
         }
     }
 }

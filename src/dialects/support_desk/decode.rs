@@ -9,7 +9,7 @@ use crate::domain::{
     conversation::Kind,
     error::Error,
     ids::{ClientMessageId, ConversationId},
-    message::Content,
+    message::{Content, NewMessage},
 };
 
 #[derive(Deserialize)]
@@ -50,7 +50,8 @@ fn authenticate(args: &[&RawValue]) -> Result<Command, Error> {
 fn send(args: &[&RawValue]) -> Result<Command, Error> {
     let Send { conversation_id, content, client_message_id } = socketio::argument(args)?;
     let content = Content::parse(content)?;
-    Ok(Command::PostMessage { conversation: conversation_id, content, client_message_id, kind_if_new: Kind::Support })
+    let new = NewMessage::new(conversation_id, content, Kind::Support);
+    Ok(Command::PostMessage(NewMessage { client_message_id, ..new }))
 }
 
 fn typing(args: &[&RawValue], typing: bool) -> Result<Command, Error> {

@@ -8,6 +8,7 @@ use super::{
     SupportDesk, decode,
 };
 use crate::domain::{
+    Timestamp,
     command::{Command, Reply},
     error::Error,
     event::{Event, LogEntry},
@@ -21,14 +22,15 @@ impl Dialect for SupportDesk {
         "support_desk"
     }
 
-    fn encode(&self, event: &Event, reader: Reader) -> Vec<Frame> {
+    fn encode(&self, event: &Event, reader: &Reader, _: Timestamp) -> Vec<Frame> {
         match event {
             Event::MessagePosted(message) => vec![message_received(message)],
             // An answer without text has no row; here the end of typing tells it, an empty bubble would only confuse.
             Event::AnswerFinished(LogEntry { message, .. }) => {
                 message.seq.map(|_| message_received(message)).into_iter().collect()
             }
-            Event::AnswerTyping { conversation, bot: user, typing } | Event::Typing { conversation, user, typing } => {
+            Event::AnswerTyping { conversation, bot: user, typing, .. }
+            | Event::Typing { conversation, user, typing } => {
                 vec![typing_indicator(conversation, user, *typing)]
             }
             Event::AnswerChunk(chunk) => vec![socketio::chunk(chunk, reader.deltas)],
@@ -37,7 +39,7 @@ impl Dialect for SupportDesk {
                 let status = if *online { "online" } else { "offline" };
                 vec![Frame::event("presence_update", &Presence { user_id: user, status, timestamp: rfc3339(*at) })]
             }
-            Event::MessagesRead { conversation, user, up_to_seq } => {
+            Event::MessagesRead { conversation, user, up_to_seq, .. } => {
                 let body = MessagesRead { conversation_id: conversation, user_id: user, up_to_seq: *up_to_seq };
                 vec![Frame::event("messages_read", &body)]
             }
@@ -79,7 +81,9 @@ impl Vocabulary for SupportDesk {
                 };
                 Said { ack, events: vec![] }
             }
-            Reply::Done | Reply::Authenticated(_) | Reply::Conversation(_) | Reply::Pong(_) => socketio::plain(reply),
+            Reply::Done | Reply::Authenticated(_) | Reply::Conversation(_) | Reply::Read { .. } | Reply::Pong(_) => {
+                socketio::plain(reply)
+            }
         }
     }
 }

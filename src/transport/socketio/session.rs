@@ -164,7 +164,7 @@ impl Session {
 
     /// A message for a conversation that the connection has joined.
     fn is_send(&self, request: &Heard) -> bool {
-        matches!(&request.command, Ok(Command::PostMessage { conversation, .. }) if self.connection.has_joined(conversation))
+        matches!(&request.command, Ok(Command::PostMessage(new)) if self.connection.has_joined(&new.conversation))
     }
 
     async fn handle(&self, packet: Packet, request: Heard) {
@@ -257,6 +257,8 @@ impl Session {
         let Some(json) = frame.json() else { return Ok(()) };
         match frame.kind() {
             Kind::Event(name) => self.socket.emit(name, json),
+            // No Socket.IO vocabulary speaks in bare text.
+            Kind::Text => Ok(()),
             Kind::Ack(id) => {
                 let mut nothing = Value::Bytes(bytes::Bytes::new());
                 let Ok(ack) = AckSender::from_message_parts(&self.socket, &mut nothing, &Some(id));

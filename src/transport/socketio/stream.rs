@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::{CONNECT_TIMEOUT, UPGRADE_TIMEOUT, inbox::Inbox, sessions::Sessions};
-use crate::realtime::outbox::Outbox;
+use crate::{realtime::outbox::Outbox, transport::wire::Incoming};
 
 /// The event that marks the change of transport; never seen by a client.
 pub(super) const MARKER: &str = "switchboard:upgraded";
@@ -46,9 +46,7 @@ const CONNECT_TEXT: &[u8] = b"40";
 
 /// A WebSocket's TCP stream.
 pub(super) struct EngineStream {
-    tcp: Arc<TcpStream>,
-    /// What the client sent together with its handshake.
-    early: Bytes,
+    incoming: Incoming,
     outbox: Arc<Outbox>,
     stage: Stage,
     inbox: Option<Arc<Inbox>>,
@@ -77,7 +75,7 @@ impl EngineStream {
     /// A connection that begins as WebSocket, with the queue that its session will use.
     pub(super) fn direct(tcp: Arc<TcpStream>, early: Bytes, outbox: Arc<Outbox>, inbox: Arc<Inbox>) -> Self {
         outbox.attach(tcp.clone());
-        Self { tcp, early, outbox, stage: Stage::Connecting, inbox: Some(inbox) }
+        Self { incoming: Incoming::new(tcp, early), outbox, stage: Stage::Connecting, inbox: Some(inbox) }
     }
 
     /// A connection that a polling session wants to change to. `handshake` is a queue for the meantime; `settled` is told
@@ -93,7 +91,7 @@ impl EngineStream {
         handshake.attach(tcp.clone());
         let (begun, look_again) = (Instant::now(), Box::pin(sleep(LOOK_AGAIN)));
         let stage = Stage::Upgrading { sessions, id, settled, begun, look_again, is_known: false };
-        Self { tcp, early, outbox: handshake, stage, inbox: None }
+        Self { incoming: Incoming::new(tcp, early), outbox: handshake, stage, inbox: None }
     }
 
     /// Looks whether the polling session has changed over, and sends the marker when it has. A client that is still
@@ -186,22 +184,7 @@ impl AsyncRead for EngineStream {
             // A client that sends faster than its requests are handled waits in its own socket.
             ready!(inbox.poll_room(cx));
         }
-        if !self.early.is_empty() {
-            let count = self.early.len().min(buffer.remaining());
-            buffer.put_slice(&self.early.split_to(count));
-            return Poll::Ready(Ok(()));
-        }
-        loop {
-            ready!(self.tcp.poll_read_ready(cx))?;
-            match self.tcp.try_read(buffer.initialize_unfilled()) {
-                Ok(count) => {
-                    buffer.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        self.incoming.poll(cx, buffer)
     }
 }
 
