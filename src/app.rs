@@ -1,7 +1,7 @@
 //! The handles that a use case may use: one plain struct, shared by everything above.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Instant,
 };
 
@@ -14,11 +14,7 @@ use crate::{
     config::{AiEndpoint, AiProvider, Config},
     domain::{Clock, Timestamp, error::Error},
     realtime::{
-        bus::Bus,
-        hub::Hub,
-        jobs::{Jobs, memory::Memory},
-        limits::Limits,
-        snapshots::Snapshots,
+        bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, recent::Searches, redis::Redis, snapshots::Snapshots,
         typing::Typing,
     },
     store::Store,
@@ -38,14 +34,20 @@ pub struct App {
     pub bus: Bus,
     /// Work for exactly one worker.
     pub jobs: Jobs,
+    /// What connects several processes, when there are several.
+    pub redis: Option<Redis>,
     /// Answers that grow right now.
     pub snapshots: Arc<Snapshots>,
     /// Who types right now.
     pub typing: Typing,
+    /// What searches leave behind for the next ones.
+    pub searches: Searches,
     /// What people may do within a minute.
     pub limits: Limits,
     /// Who answers.
     pub assistant: Assistant,
+    /// What it can search, as it was seen last.
+    pub searchable: Mutex<Option<Searchable>>,
     /// Signs and checks JWTs.
     pub tokens: Tokens,
     /// Spawns, and ends what was spawned.
@@ -60,6 +62,17 @@ pub struct App {
     pub messages_stored: AtomicU64,
     clock: Clock,
     draining: CancellationToken,
+}
+
+/// Which searches can find anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Searchable {
+    /// There are listings.
+    pub listings: bool,
+    /// There are help articles.
+    pub articles: bool,
+    /// When that was so.
+    pub seen_at: Timestamp,
 }
 
 /// The system's clock.
@@ -77,23 +90,35 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, String> {
         let tokens = Tokens::load(&config)?;
         let assistant = Assistant::from_settings(&assistant_settings(&config))?;
+        let redis = config.redis_url.as_deref().map(|url| Redis::open(url, &config.redis_prefix)).transpose()?;
         let tasks = Tasks::default();
         let store = open_store(&config, &tasks).await?;
-        let snapshots = Arc::new(Snapshots::default());
+        let worker_id = uuid::Uuid::new_v4().to_string();
+        let snapshots = Arc::new(redis.clone().map_or_else(Snapshots::default, Snapshots::over_redis));
         let hub = Hub::new(store.clone(), snapshots.clone(), tasks.clone(), clock.clone());
+        let (bus, jobs) = match &redis {
+            None => (Bus::Memory(hub.clone()), Jobs::in_memory()),
+            Some(redis) => {
+                let bus = Bus::over_redis(redis, hub.clone(), &tasks);
+                (bus, Jobs::over_redis(redis.clone(), &worker_id, &tasks))
+            }
+        };
         Ok(Arc::new(Self {
-            bus: Bus::Memory(hub.clone()),
+            bus,
             hub,
             store,
-            jobs: Jobs::Memory(Memory::default()),
+            jobs,
+            redis,
             snapshots,
             typing: Typing::default(),
+            searches: Searches::default(),
             limits: Limits::default(),
             assistant,
+            searchable: Mutex::default(),
             tokens,
             tasks,
             hashing: Semaphore::new(2),
-            worker_id: uuid::Uuid::new_v4().to_string(),
+            worker_id,
             started: Instant::now(),
             messages_stored: AtomicU64::new(0),
             clock,

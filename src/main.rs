@@ -1,6 +1,8 @@
 //! The command line: contract section 1.
 #![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod catalogue;
+
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
@@ -102,7 +104,7 @@ fn cli() -> Command {
         .long("demo")
         .action(ArgAction::SetTrue)
         .global(true)
-        .help("Create a demo agent account when the database is empty, and create conversations on first use");
+        .help("Create a demo agent account, listings and articles when the database is empty, and create conversations on first use");
     let user = Command::new("user")
         .about("Manage accounts")
         .subcommand_required(true)
@@ -121,15 +123,22 @@ fn cli() -> Command {
                 .args([who(), Arg::new("role").required(true).value_parser(["admin", "customer"])]),
         )
         .subcommand(Command::new("delete").about("Delete an account; its connections end").arg(who()));
+    let no_worker = Arg::new("no-worker")
+        .long("no-worker")
+        .action(ArgAction::SetTrue)
+        .help("Leave the answers to `switchboard worker`; needs REDIS_URL and a shared DATABASE_URL");
     let ttl = Arg::new("ttl").long("ttl").default_value("1h");
     Command::new("switchboard")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One chat server for existing Socket.IO and WebSocket clients. Without a command it serves.")
         .args(settings)
         .arg(demo)
-        .subcommand(Command::new("serve").about("Serve everything on one port"))
+        .subcommand(Command::new("serve").about("Serve everything on one port").arg(no_worker))
+        .subcommand(Command::new("worker").about("Answer conversations and searches for processes that serve"))
         .subcommand(Command::new("migrate").about("Bring the database up to date and exit"))
         .subcommand(user)
+        .subcommand(catalogue::listings_command())
+        .subcommand(catalogue::articles_command())
         .subcommand(Command::new("token").about("Print a JWT signed with the configured secret").args([
             required("sub"),
             required("name"),
@@ -144,10 +153,14 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let (nested, innermost) = inner.subcommand().unwrap_or(("", inner));
     let flag = |name: &str| innermost.get_one::<String>(name).cloned();
     let flags = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), flag(setting.name)?)));
-    let config = Config::load(&Source::new(flags.collect()), innermost.get_flag("demo")).map_err(Failure::Usage)?;
+    let mut config = Config::load(&Source::new(flags.collect()), innermost.get_flag("demo")).map_err(Failure::Usage)?;
     telemetry::start(config.log_json);
     match (name, nested) {
-        ("serve", _) => serve(config).await,
+        ("serve", _) => {
+            config.with_worker = !matches!(innermost.try_get_one("no-worker"), Ok(Some(true)));
+            serve(config).await
+        }
+        ("worker", _) => work(config).await,
         ("migrate", _) => {
             open_store(&config, &Tasks::default()).await.map_err(Failure::Other)?;
             println!("The database is up to date.");
@@ -155,11 +168,16 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         ("token", _) => token(&config, innermost),
         ("user", command) => manage_users(config, command, innermost).await,
+        ("listings", _) => catalogue::import_listings(&config, innermost).await,
+        ("articles", command) => catalogue::manage_articles(&config, command, innermost).await,
         _ => Err(Failure::Usage(format!("unknown command '{name}'"))),
     }
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
+    if !config.with_worker {
+        config.check_shared().map_err(Failure::Usage)?;
+    }
     let mut ports = vec![bind(&config, "PORT", Some(config.port), None).await?];
     ports.push(bind(&config, "GURUKUL_PORT", config.gurukul_port, Some("gurukul")).await?);
     ports.push(bind(&config, "CAMPUSHUB_PORT", config.campushub_port, Some("campushub")).await?);
@@ -173,15 +191,26 @@ async fn serve(config: Config) -> Result<(), Failure> {
         let what = only.map_or(String::new(), |only| format!(" ({only} on {})", app.config.ws_path));
         println!("Switchboard is listening on http://{address}{what}");
     }
-    if app.assistant.provider() == "offline" {
+    if !app.config.with_worker {
+        println!("It serves only: run `switchboard worker` for answers.");
+    } else if app.assistant.provider() == "offline" {
         println!("No AI is configured: set OPENAI_API_KEY or OPENAI_BASE_URL to have questions answered.");
     }
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
-    if server::serve(app, ports, stop).await {
-        Ok(())
-    } else {
-        Err(Failure::Other("could not end within SHUTDOWN_TIMEOUT".into()))
-    }
+    if server::serve(app, ports, stop).await { Ok(()) } else { Err(late()) }
+}
+
+/// Runs the worker role alone.
+async fn work(config: Config) -> Result<(), Failure> {
+    config.check_shared().map_err(Failure::Usage)?;
+    let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    println!("Switchboard worker is ready, answering with {}", app.assistant.provider());
+    let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
+    if server::work(app, stop).await { Ok(()) } else { Err(late()) }
+}
+
+fn late() -> Failure {
+    Failure::Other("could not end within SHUTDOWN_TIMEOUT".into())
 }
 
 /// Listens on a port, when one is set.
@@ -221,9 +250,10 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move { stop.await.unwrap_or_default() })
 }
 
-/// Makes an agent's account in an empty database, so that there is something to try.
+/// Makes an agent's account, listings and articles in an empty database, so that there is something to try.
 async fn prepare_demo(app: &Arc<App>) -> Result<(), Failure> {
     const EMAIL: &str = "agent@demo.example";
+    catalogue::fill_with_samples(&app.store, app.now()).await?;
     if !app.store.users().await?.is_empty() {
         return Ok(());
     }
@@ -249,6 +279,8 @@ fn token(config: &Config, matches: &ArgMatches) -> Result<(), Failure> {
 
 async fn manage_users(config: Config, command: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
+    // Whoever is concerned finds the change in the database; no other process has to be told.
+    let config = Config { redis_url: None, ..config };
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
     let now = app.now();
     let actor = operator();

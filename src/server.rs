@@ -1,4 +1,4 @@
-//! Listeners, wiring and the orderly end: [`serve`] runs the web role until it is told to stop.
+//! Listeners, wiring and the orderly end: [`serve`] runs the web role until it is told to stop, [`work`] the worker's.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -48,7 +48,9 @@ pub struct Port {
 pub async fn serve(app: Arc<App>, ports: Vec<Port>, shutdown: impl Future<Output = ()>) -> bool {
     let router = http::router(&app);
     housekeeping::start(&app);
-    worker::start(&app);
+    if app.config.with_worker {
+        worker::start(&app);
+    }
     tokio::select! {
         () = accept_all(&app, &ports, &router) => {}
         () = shutdown => {}
@@ -66,9 +68,20 @@ pub async fn serve(app: Arc<App>, ports: Vec<Port>, shutdown: impl Future<Output
     ended.await.is_ok()
 }
 
-/// Cuts the connections in batches, lets the tasks finish, and closes the database.
+/// Works without serving anybody until `shutdown` resolves; then finishes what it holds, or hands it to other workers.
+///
+/// True when everything ended within the configured time.
+pub async fn work(app: Arc<App>, shutdown: impl Future<Output = ()>) -> bool {
+    worker::start(&app);
+    shutdown.await;
+    app.drain();
+    tracing::info!("draining");
+    tokio::time::timeout(app.config.shutdown_timeout, end(&app)).await.is_ok()
+}
+
+/// Lets the worker finish, cuts the connections in batches, lets the tasks finish, and closes the database.
 async fn end(app: &Arc<App>) {
-    while app.snapshots.count() > 0 {
+    while app.snapshots.count() > 0 || app.jobs.held() > 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for batch in app.hub.all().chunks(CUT_BATCH) {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Spawns tasks and ends them together. Cheap to clone.
@@ -19,10 +20,8 @@ impl Tasks {
 
     /// Runs a task that shutdown may cut off at any await: it holds nothing that needs an orderly end.
     pub fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
-            stop.run_until_cancelled(task).await;
-        });
+        // Not an `async` block: that would keep the task's state twice.
+        self.tracker.spawn(self.stop.clone().run_until_cancelled_owned(task).map(drop));
     }
 
     /// Resolves when shutdown begins to end tasks.

@@ -1,32 +1,78 @@
-//! The worker role: takes conversations with queued answers and answers them, so many at a time.
+//! The worker role: answers conversations and searches, so many of each at a time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
-    realtime::jobs::Job,
+    domain::search::SearchJob,
+    realtime::jobs::{Held, is_overdue},
     service::{answers, housekeeping, search},
 };
+
+/// So long a search may still take when the process is told to end; then another worker gets it.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts working. Ends with the process.
 pub fn start(app: &Arc<App>) {
     housekeeping::start_worker(app);
+    answer_conversations(app);
+    answer_searches(app);
+}
+
+fn answer_conversations(app: &Arc<App>) {
     let slots = Arc::new(Semaphore::new(app.config.ai_concurrency));
+    let mut waiting = app.jobs.answers();
     let inner = app.clone();
     app.tasks.spawn_until_stop(async move {
         // The semaphore is never closed.
         while let Ok(slot) = slots.clone().acquire_owned().await {
-            let job = inner.jobs.next().await;
+            let conversation = tokio::select! {
+                next = waiting.next() => next,
+                // What nobody has taken yet is another worker's.
+                () = inner.draining_begun() => return,
+            };
             let app = inner.clone();
             inner.tasks.spawn(async move {
-                match job {
-                    Job::Answer(conversation) => answers::run(&app, &conversation).await,
-                    Job::Search(job) => search::run(&app, &job).await,
-                }
+                answers::run(&app, &conversation).await;
                 drop(slot);
             });
         }
     });
+}
+
+fn answer_searches(app: &Arc<App>) {
+    let slots = Arc::new(Semaphore::new(app.config.ai_concurrency));
+    let mut waiting = app.jobs.searches();
+    let inner = app.clone();
+    app.tasks.spawn_until_stop(async move {
+        while let Ok(slot) = slots.clone().acquire_owned().await {
+            let (job, held) = tokio::select! {
+                next = waiting.next() => next,
+                () = inner.draining_begun() => return,
+            };
+            let app = inner.clone();
+            inner.tasks.spawn(async move {
+                answer_search(&app, job, held).await;
+                drop(slot);
+            });
+        }
+    });
+}
+
+/// Answers one search, or lets another worker have it.
+async fn answer_search(app: &Arc<App>, job: SearchJob, held: Held) {
+    if is_overdue(&job, app.now()) {
+        app.jobs.forget(held).await;
+        return;
+    }
+    let out_of_time = async {
+        app.draining_begun().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        event = search::answer(app, &job) => app.jobs.reply(held, job.id, event).await,
+        () = out_of_time => app.jobs.give_back(held).await,
+    }
 }

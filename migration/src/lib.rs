@@ -14,6 +14,7 @@ mod m20261121_000003_messages;
 mod m20261121_000004_answers;
 mod m20261121_000005_audit;
 mod m20261121_000006_listings;
+mod m20261121_000007_search;
 mod tools;
 
 /// All steps, oldest first. A step that was released is never edited; a change is a new step.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_answers::Migration),
             Box::new(m20261121_000005_audit::Migration),
             Box::new(m20261121_000006_listings::Migration),
+            Box::new(m20261121_000007_search::Migration),
         ]
     }
 }

@@ -44,6 +44,9 @@ fn listings() -> TableCreateStatement {
         .col(text("status"))
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
+        // What it is found by: the words of title and category, and those of the description, as stems.
+        .col(text("terms"))
+        .col(text("more_terms"))
         .take()
 }
 
@@ -52,7 +55,6 @@ fn articles() -> TableCreateStatement {
         .table("articles")
         .col(text("id").primary_key())
         .col(text("title"))
-        .col(text("body"))
         .col(big_integer("updated_at"))
         .take()
 }
@@ -66,6 +68,8 @@ fn passages() -> TableCreateStatement {
         .col(text("title"))
         .col(text_null("heading"))
         .col(text("body"))
+        .col(text("terms"))
+        .col(text("more_terms"))
         .foreign_key(
             ForeignKey::create()
                 .name("fk_passages_article")

@@ -34,6 +34,8 @@ struct Words {
     reasoning_content: Value,
     #[serde(default)]
     reasoning: Value,
+    #[serde(default)]
+    tool_calls: Value,
 }
 
 impl Chunk {
@@ -56,6 +58,11 @@ impl Chunk {
             }
             _ => String::new(),
         }
+    }
+
+    /// The new fragments of calls.
+    pub(super) fn calls(&self) -> &[Value] {
+        self.words().and_then(|words| words.tool_calls.as_array()).map_or(&[], Vec::as_slice)
     }
 
     /// The model is at work, although it may only be thinking aloud, which is not shown.

@@ -4,21 +4,36 @@
 //! |---|---|
 //! | `settings.rs` | what an operator may set, checked at start |
 //! | `personas.rs` | the characters that the AI can play |
+//! | `prompt.rs`, `tools.rs` | what an answer is asked for, and what can be looked up for it |
 //! | `openai.rs` | one answer: primary, then fallback, within one time limit |
-//! | `upstream.rs` | one provider: request, first token, chunks, usage |
+//! | `extract.rs`, `filters.rs` | what is meant by a search |
+//! | `check.rs` | whether the key is accepted, at start |
+//! | `upstream.rs`, `request.rs`, `ways.rs` | one provider: asked in the way that it understands |
 //! | `retry.rs` | opening a stream: attempts, pauses, errors of many shapes |
-//! | `guard.rs`, `chunk.rs` | what of a provider's bytes is let in, and how it is read |
-//! | `offline.rs` | the stand-in |
+//! | `answer.rs` | one answer: first token, chunks, calls, usage |
+//! | `guard.rs`, `chunk.rs`, `calls.rs`, `lenient.rs` | what of a provider's bytes is let in, and how it is read |
+//! | `offline.rs`, `phrases.rs` | the stand-in, and its words |
 
+mod answer;
+mod calls;
+mod check;
 mod chunk;
 mod error;
+mod extract;
+mod filters;
 mod guard;
+mod lenient;
 mod offline;
 mod openai;
 mod personas;
+mod phrases;
+mod prompt;
+mod request;
 mod retry;
 mod settings;
+mod tools;
 mod upstream;
+mod ways;
 
 use std::pin::Pin;
 
@@ -28,63 +43,11 @@ pub use error::{AssistantError, Kind};
 pub use offline::Offline;
 pub use openai::OpenAi;
 pub use personas::{Persona, persona, personas};
+pub use prompt::{Prompt, Round, Turn, TurnRole};
 pub use settings::{DEFAULT_MODEL, Endpoint, Provider, Settings};
+pub use tools::{Call, Found, Tool, Wanted};
 
-use crate::domain::answer::Usage;
-
-/// Whose words a turn is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnRole {
-    /// Ours, to the model.
-    System,
-    /// A person's.
-    User,
-    /// The model's own, from earlier.
-    Assistant,
-}
-
-impl TurnRole {
-    /// The word of the Chat Completions API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One turn of the conversation as the model is shown it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Turn {
-    /// Whose words.
-    pub role: TurnRole,
-    /// The words.
-    pub content: String,
-}
-
-/// What an answer is asked for.
-#[derive(Clone)]
-pub struct Prompt {
-    /// The character that answers; its system prompt is put in front of the turns.
-    pub persona: &'static Persona,
-    /// The conversation, oldest first; the last turn is the one to answer.
-    pub turns: Vec<Turn>,
-    /// It is a support conversation: the AI stands in for a team of people.
-    pub support: bool,
-}
-
-impl Prompt {
-    /// Everything that the model is shown, in order.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = (TurnRole, &str)> {
-        let support = self.support.then_some(personas::SUPPORT);
-        std::iter::once(self.persona.system_prompt)
-            .chain(support)
-            .map(|text| (TurnRole::System, text))
-            .chain(self.turns.iter().map(|turn| (turn.role, &*turn.content)))
-    }
-}
+use crate::domain::{answer::Usage, search::Filters};
 
 /// One step of an answer.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,6 +60,15 @@ pub enum Delta {
         usage: Usage,
         /// Why it ended.
         finish: Finish,
+        /// The ids of the listings and articles that the text quotes, where that is known: a model does not say.
+        quoted: Option<Vec<String>>,
+    },
+    /// The last item of an answer that needs something looked up: it is asked for again, with one more round.
+    Calls {
+        /// What the model wants, at least one call.
+        calls: Vec<Call>,
+        /// What asking has cost so far.
+        usage: Usage,
     },
 }
 
@@ -123,7 +95,7 @@ impl Finish {
     }
 }
 
-/// The steps of one answer: `Text` any number of times, then one `Done` or one error, then the end.
+/// The steps of one answer: `Text` any number of times, then one `Done`, `Calls` or error, then the end.
 pub type Answering = Pin<Box<dyn Stream<Item = Result<Delta, AssistantError>> + Send>>;
 
 /// Who answers on this server. Cheap to clone.
@@ -170,16 +142,44 @@ impl Assistant {
             Self::Offline(offline) => offline.stream(&prompt),
         }
     }
+
+    /// What is meant by a search, as the model understands it; `previous` is what the same person searched before.
+    /// Its numbers and words are the model's: check them. Takes at most eight seconds.
+    ///
+    /// # Errors
+    /// When no provider gives a usable answer in time, or none is configured.
+    pub async fn extract_filters(
+        &self,
+        query: &str,
+        previous: Option<&Filters>,
+        categories: &[String],
+    ) -> Result<Filters, AssistantError> {
+        match self {
+            Self::OpenAi(openai) => openai.extract_filters(query, previous, categories).await,
+            Self::Offline(_) => Err(AssistantError::new(Kind::Misconfigured, "no provider is configured")),
+        }
+    }
+
+    /// Asks the provider, once and cheaply, whether it accepts the key.
+    ///
+    /// # Errors
+    /// One readable line when it does not. A provider that cannot be reached or is failing is only logged: it may come
+    /// back.
+    pub async fn check(&self) -> Result<(), String> {
+        match self {
+            Self::OpenAi(openai) => openai.check().await,
+            Self::Offline(_) => Ok(()),
+        }
+    }
 }
 
 /// Counts tokens as a quarter of the characters, for answers whose provider did not count: also those
-/// that were stopped or failed, which have no [`Delta::Done`].
+/// that were stopped or failed, which have no last item.
 #[must_use]
 pub fn estimated_usage(model: &str, prompt: &Prompt, text: &str) -> Usage {
-    let shown = prompt.shown().map(|(_, text)| text.chars().count()).sum();
     Usage {
         model: model.to_owned(),
-        prompt_tokens: quarter(shown),
+        prompt_tokens: quarter(prompt.length()),
         completion_tokens: quarter(text.chars().count()),
         estimated: true,
     }

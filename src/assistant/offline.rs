@@ -1,10 +1,21 @@
-//! The stand-in where no provider is configured: it says so, through the same pipeline as a real answer.
+//! The stand-in where no provider is configured: it looks things up with the same tools as a model, quotes what it
+//! finds, and says that it is no AI.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, stream};
 
-use super::{Answering, Delta, Finish, Prompt, estimated_usage};
+use super::{
+    Answering, Call, Delta, Finish, Found, Prompt, Tool, estimated_usage,
+    phrases::{self, Reply},
+    tools::cut,
+};
+use crate::domain::{
+    listing::Listing,
+    query::understand,
+    search::{Filters, Passage},
+    words::{Word, indexed, slips, words},
+};
 
 /// What stands in `Usage::model`.
 pub(super) const MODEL: &str = "offline";
@@ -13,24 +24,30 @@ pub(super) const MODEL: &str = "offline";
 const PAUSE: Duration = Duration::from_millis(15);
 const WORDS_PER_ITEM: usize = 3;
 
-const ASSISTANT: &str = "Hello! No AI is configured on this server, so I cannot answer questions yet. \
-    Your message is stored. Whoever runs this server can turn the AI on by setting `OPENAI_API_KEY`, or \
-    `OPENAI_BASE_URL` for any OpenAI-compatible server, and starting it again.";
+/// The longest query for a search, in characters.
+const QUERY_CHARS: usize = 500;
 
-const SUPPORT: &str = "Thank you for your message! It is stored, and a person from the team will see it here \
-    and can answer in this conversation. No AI is configured on this server, so there is no automatic answer.";
+/// How a question begins that asks how something is done.
+const QUESTION_WORDS: [&str; 12] =
+    ["how", "why", "when", "where", "who", "what", "can", "may", "must", "do", "does", "is"];
 
 /// Answers without any AI. It never repeats what a person wrote.
 #[derive(Debug, Clone, Copy)]
 pub struct Offline;
 
 impl Offline {
-    /// The fixed answer, a few words at a time.
+    /// The calls to make, or the answer, a few words at a time.
     pub(super) fn stream(self, prompt: &Prompt) -> Answering {
-        let answer = if prompt.support { SUPPORT } else { ASSISTANT };
-        let words: Vec<&str> = answer.split_inclusive(' ').collect();
+        let calls = calls(prompt);
+        if !calls.is_empty() {
+            let usage = estimated_usage(MODEL, prompt, "");
+            return stream::iter([Ok(Delta::Calls { calls, usage })]).boxed();
+        }
+        let Reply { text, quoted } = reply(prompt);
+        let words: Vec<&str> = text.split_inclusive(' ').collect();
         let mut steps: Vec<Delta> = words.chunks(WORDS_PER_ITEM).map(|few| Delta::Text(few.concat())).collect();
-        steps.push(Delta::Done { usage: estimated_usage(MODEL, prompt, answer), finish: Finish::Stop });
+        let usage = estimated_usage(MODEL, prompt, &text);
+        steps.push(Delta::Done { usage, finish: Finish::Stop, quoted: Some(quoted) });
         stream::iter(steps)
             .then(|step| async move {
                 if matches!(step, Delta::Text(_)) {
@@ -40,4 +57,114 @@ impl Offline {
             })
             .boxed()
     }
+}
+
+/// What is to be looked up or set going before an answer can be given.
+fn calls(prompt: &Prompt) -> Vec<Call> {
+    let question = prompt.question();
+    let person = prompt.tools.contains(&Tool::CallPerson).then(|| Call::own(Tool::CallPerson, ""));
+    if prompt.rounds.is_empty() {
+        let searches = prompt.tools.iter().filter(|tool| **tool != Tool::CallPerson);
+        return match person {
+            Some(person) if phrases::wants_person(question) => vec![person],
+            _ if phrases::pleasantry(question).is_some() => vec![],
+            _ => searches.map(|tool| Call::own(*tool, cut(question, QUERY_CHARS).trim())).collect(),
+        };
+    }
+    // Who has looked and found nothing leaves the question to a person.
+    let is_helpless = Finds::of(prompt).is_empty();
+    let was_called = found(prompt).any(|found| matches!(found, Found::PersonCalled | Found::Failed));
+    person.filter(|_| is_helpless && !was_called).into_iter().collect()
+}
+
+fn reply(prompt: &Prompt) -> Reply {
+    let question = prompt.question();
+    let can_search = !prompt.rounds.is_empty() || prompt.tools.iter().any(|tool| *tool != Tool::CallPerson);
+    if !can_search {
+        return phrases::unable(prompt.support);
+    }
+    if prompt.rounds.is_empty()
+        && let Some(pleasantry) = phrases::pleasantry(question)
+    {
+        return phrases::pleased(pleasantry, &prompt.tools, prompt.support);
+    }
+    let finds = Finds::of(prompt);
+    let is_person_called = found(prompt).any(|found| *found == Found::PersonCalled);
+    if is_person_called && phrases::wants_person(question) {
+        return phrases::person_called();
+    }
+    if finds.is_empty() {
+        phrases::nothing(prompt.support, is_person_called)
+    } else if finds.passages.is_empty() || (!finds.listings.is_empty() && prefers_listings(question, &finds)) {
+        phrases::listings(&finds.listings)
+    } else {
+        phrases::passages(&finds.passages, prompt.support)
+    }
+}
+
+fn found(prompt: &Prompt) -> impl Iterator<Item = &Found> {
+    prompt.rounds.iter().flat_map(|round| round.calls.iter().map(|(_, found)| found))
+}
+
+/// Everything that was found, best first.
+struct Finds<'a> {
+    listings: Vec<&'a Listing>,
+    passages: Vec<&'a Passage>,
+}
+
+impl<'a> Finds<'a> {
+    fn of(prompt: &'a Prompt) -> Self {
+        let mut finds = Self { listings: vec![], passages: vec![] };
+        for found in found(prompt) {
+            match found {
+                Found::Listings(listings) => finds.listings.extend(listings),
+                Found::Articles(passages) => finds.passages.extend(passages),
+                Found::PersonCalled | Found::Failed => {}
+            }
+        }
+        // Who names nothing is shown what is newest, which a model may make something of.
+        if meant(prompt.question(), &finds.listings) == Filters::default() {
+            finds.listings.clear();
+        }
+        finds
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.listings.is_empty() && self.passages.is_empty()
+    }
+}
+
+/// Both kinds were found: who names a price or a thing wants things, who asks how wants to read.
+fn prefers_listings(question: &str, finds: &Finds<'_>) -> bool {
+    let filters = meant(question, &finds.listings);
+    let names_price = filters.min_price.is_some() || filters.max_price.is_some();
+    let asks = words(question).first().is_some_and(|word| QUESTION_WORDS.contains(&word.as_str()));
+    let listings = finds.listings.iter().map(|listing| {
+        let names = format!("{} {}", listing.title, listing.category);
+        coverage(&filters, &names, listing.description.as_deref().unwrap_or_default())
+    });
+    let passages = finds.passages.iter().map(|passage| {
+        let names = format!("{} {}", passage.title, passage.heading.as_deref().unwrap_or_default());
+        coverage(&filters, &names, &passage.text)
+    });
+    let listings = listings.max().unwrap_or_default() + if names_price { 100 } else { 0 };
+    let passages = passages.max().unwrap_or_default() + if asks { 50 } else { 0 };
+    listings > passages
+}
+
+fn meant(question: &str, listings: &[&Listing]) -> Filters {
+    let categories: BTreeSet<&str> = listings.iter().map(|listing| listing.category.as_str()).collect();
+    understand(question, &categories.into_iter().map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// How much of the question stands in a find, in percent; what stands in its names counts twice.
+fn coverage(filters: &Filters, names: &str, text: &str) -> usize {
+    let (names, text) = (indexed(names), indexed(text));
+    let points = |keyword: &String| {
+        let keyword = Word::new(keyword.clone());
+        let is_same = |word: &Word| word.stem == keyword.stem || slips(&keyword.text, &word.text).is_some();
+        if names.iter().any(is_same) { 2 } else { usize::from(text.iter().any(is_same)) }
+    };
+    let all: usize = filters.keywords.iter().map(points).sum();
+    all * 100 / filters.keywords.len().max(1)
 }

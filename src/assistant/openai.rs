@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    Answering, AssistantError, Delta, Kind, Prompt, Settings,
-    upstream::{Answer, Upstream},
-};
+use super::{Answering, AssistantError, Delta, Kind, Prompt, Settings, answer::Answer, upstream::Upstream};
 
 /// More than enough for a handshake, also with a server far away.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -16,8 +13,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Asks OpenAI-compatible servers. Cheap to clone.
 #[derive(Clone)]
 pub struct OpenAi {
-    primary: Arc<Upstream>,
-    fallback: Option<Arc<Upstream>>,
+    pub(super) primary: Arc<Upstream>,
+    pub(super) fallback: Option<Arc<Upstream>>,
     total_timeout: Duration,
 }
 
@@ -44,7 +41,8 @@ impl OpenAi {
     }
 
     pub(super) fn stream(&self, prompt: Prompt) -> Answering {
-        let begun = Instant::now();
+        let deadline = prompt.begun + self.total_timeout;
+        let now = Instant::now();
         let run = Run {
             prompt,
             upstream: Arc::clone(&self.primary),
@@ -52,8 +50,8 @@ impl OpenAi {
             answer: None,
             spoken: false,
             over: false,
-            deadline: begun + self.total_timeout,
-            half_time: begun + self.total_timeout / 2,
+            deadline,
+            half_time: now + deadline.saturating_duration_since(now) / 2,
         };
         stream::unfold(run, |mut run| async move {
             let item = run.next().await?;
@@ -88,7 +86,7 @@ impl Run {
         let item = self.step().await;
         match &item {
             Ok(Delta::Text(_)) => self.spoken = true,
-            Ok(Delta::Done { .. }) | Err(_) => {
+            Ok(Delta::Done { .. } | Delta::Calls { .. }) | Err(_) => {
                 self.over = true;
                 // Closes the connection now, whenever the caller drops the stream.
                 self.answer = None;

@@ -17,13 +17,31 @@ const ATTEMPTS: u32 = 3;
 /// Bounds of the pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A provider may ask for more, but a person is waiting.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(20);
-/// A slow local model reads the whole prompt, and may first be loaded, before it answers anything.
-pub(super) const FIRST_BYTE: Duration = Duration::from_secs(60);
 /// Of an error's body; more is not needed to read its code.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const ERROR_BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a server is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Until it begins.
+    pub first_byte: Duration,
+    /// Between two chunks once the model has begun.
+    pub idle: Duration,
+    /// What `Retry-After` may ask for at most: a person is waiting.
+    retry_after: Duration,
+}
+
+/// A slow local model reads the whole prompt, and may first be loaded, before it answers anything.
+pub(super) const PATIENT: Patience = Patience {
+    first_byte: Duration::from_secs(60),
+    idle: Duration::from_secs(20),
+    retry_after: Duration::from_secs(20),
+};
+
+/// For what can be done worse, but at once, without the AI.
+pub(super) const QUICK: Patience =
+    Patience { first_byte: Duration::from_secs(4), idle: Duration::from_secs(4), retry_after: Duration::from_secs(2) };
 
 /// Why a stream could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +61,8 @@ pub(super) enum OpenFailure {
     #[error("request failed: {}", root(.0))]
     Request(reqwest::Error),
     /// Connected, but not a byte of an answer.
-    #[error("no answer within {} s", FIRST_BYTE.as_secs())]
-    Silent,
+    #[error("no answer within {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 /// What is kept of an error's body. Its free text is not: it may repeat the key or the conversation.
@@ -54,12 +72,31 @@ pub(super) struct Fault {
     pub code: String,
     /// It names `max_completion_tokens`, the newer name of the token limit.
     pub names_completion_tokens: bool,
+    /// It speaks of tools or functions.
+    pub names_tools: bool,
+    /// It speaks of a format or a schema.
+    pub names_format: bool,
 }
 
 impl OpenFailure {
     /// The request is good but for the older name of its token limit.
     pub(super) fn wants_completion_tokens(&self) -> bool {
         matches!(self, Self::Status { status: 400 | 422, fault, .. } if fault.names_completion_tokens)
+    }
+
+    /// The server, or the model behind it, takes no tools. A prompt that is too long may name its functions too.
+    pub(super) fn refuses_tools(&self) -> bool {
+        matches!(self, Self::Status { status: 400 | 404 | 422 | 500 | 501, fault, .. }
+            if fault.names_tools && fault.code != "context_length_exceeded")
+    }
+
+    /// The server may not know the format that is asked for.
+    pub(super) fn refuses_format(&self) -> bool {
+        match self {
+            Self::Status { status: 400 | 422, .. } => true,
+            Self::Status { status: 404 | 500 | 501, fault, .. } => fault.names_format,
+            _ => false,
+        }
     }
 
     /// The same for the outside; `host` says who failed.
@@ -73,21 +110,21 @@ impl OpenFailure {
                 other => Kind::Rejected(other),
             },
             Self::Connect(_) | Self::Request(_) => Kind::Unavailable,
-            Self::Silent => Kind::TimedOut,
+            Self::Silent(_) => Kind::TimedOut,
         };
         AssistantError::new(kind, format!("{host}: {self}"))
     }
 
     /// How long to wait before attempt number `next` (2, 3 …); `None` when it would be in vain.
-    fn pause(&self, next: u32) -> Option<Duration> {
+    fn pause(&self, next: u32, patience: Patience) -> Option<Duration> {
         match self {
             Self::Status { status, fault, retry_after } => {
                 let passing = matches!(status, 408 | 409 | 429 | 500..=599) && *status != 501;
-                let asked = retry_after.map(|asked| asked.min(LONGEST_RETRY_AFTER));
+                let asked = retry_after.map(|asked| asked.min(patience.retry_after));
                 (passing && fault.code != "insufficient_quota").then(|| asked.unwrap_or_else(|| jitter(next)))
             }
             Self::Connect(_) => Some(jitter(next)),
-            Self::Request(_) | Self::Silent => None,
+            Self::Request(_) | Self::Silent(_) => None,
         }
     }
 }
@@ -97,6 +134,7 @@ pub(super) struct Opener {
     pub http: Client,
     /// The only `Authorization` that is sent.
     pub authorization: Option<HeaderValue>,
+    pub patience: Patience,
 }
 
 impl Opener {
@@ -112,7 +150,7 @@ impl Opener {
                 Err(failure) => failure,
             };
             attempt += 1;
-            match failure.pause(attempt) {
+            match failure.pause(attempt, self.patience) {
                 Some(pause) if attempt <= ATTEMPTS => {
                     tracing::debug!(%failure, attempt, ?pause, "the AI provider is asked again");
                     sleep(pause).await;
@@ -127,8 +165,8 @@ impl Opener {
         if let Some(value) = &self.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
-        let response = match timeout(FIRST_BYTE, self.http.execute(request)).await {
-            Err(_) => return Err(OpenFailure::Silent),
+        let response = match timeout(self.patience.first_byte, self.http.execute(request)).await {
+            Err(_) => return Err(OpenFailure::Silent(self.patience.first_byte)),
             Ok(Err(error)) if error.is_connect() => {
                 return Err(OpenFailure::Connect(error.without_url()));
             }
@@ -189,9 +227,13 @@ async fn error_body(mut response: Response) -> Vec<u8> {
 
 fn fault(body: &[u8]) -> Fault {
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = String::from_utf8_lossy(body).to_lowercase();
+    let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
     Fault {
         code: code(json.get("error").unwrap_or(&json)),
-        names_completion_tokens: String::from_utf8_lossy(body).contains("max_completion_tokens"),
+        names_completion_tokens: names(&["max_completion_tokens"]),
+        names_tools: names(&["tool", "function"]),
+        names_format: names(&["format", "schema"]),
     }
 }
 

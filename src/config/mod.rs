@@ -61,8 +61,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `sqlite:…` or `postgres://…`.
     pub database_url: String,
-    /// Redis, for several replicas.
+    /// Redis, for several processes.
     pub redis_url: Option<String>,
+    /// What all its keys and channels begin with.
+    pub redis_prefix: String,
+    /// The operator has named the database, so that other processes can be given the same.
+    pub database_is_named: bool,
     /// The HS256 secret, when the operator chose one.
     pub jwt_secret: Option<String>,
     /// A PEM file with a public key whose tokens are accepted too.
@@ -113,6 +117,8 @@ pub struct Config {
     pub log_json: Option<bool>,
     /// Sample data and a demo account in an empty database.
     pub demo: bool,
+    /// Whoever serves also answers; otherwise workers do, which are processes of their own.
+    pub with_worker: bool,
 }
 
 /// A block of addresses in CIDR notation.
@@ -162,6 +168,8 @@ impl Config {
             database_url: source.optional("DATABASE_URL").unwrap_or(fallback_url),
             data_dir,
             redis_url: source.optional("REDIS_URL"),
+            redis_prefix: source.text("REDIS_PREFIX"),
+            database_is_named: source.optional("DATABASE_URL").is_some(),
             jwt_secret: source.optional("JWT_SECRET"),
             jwt_public_key_file: source.optional("JWT_PUBLIC_KEY_FILE").map(Into::into),
             jwt_jwks_file: source.optional("JWT_JWKS_FILE").map(Into::into),
@@ -189,6 +197,7 @@ impl Config {
             trusted_proxies: networks(&source.optional("TRUSTED_PROXIES").unwrap_or_default())?,
             log_json: log_format(source)?,
             demo,
+            with_worker: true,
         };
         config.check(source)
     }
@@ -204,10 +213,24 @@ impl Config {
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err("DATABASE_URL: expected sqlite:… or postgres://…".into());
         }
-        if self.redis_url.is_some() {
-            return Err("REDIS_URL: several replicas are not supported by this version; unset it".into());
+        if self.redis_url.as_ref().is_some_and(|url| !["redis://", "rediss://"].iter().any(|s| url.starts_with(s))) {
+            return Err("REDIS_URL: expected redis://… or rediss://…".into());
         }
         Ok(self)
+    }
+
+    /// Checks that this process and others can work together.
+    ///
+    /// # Errors
+    /// One readable line that names what is missing.
+    pub fn check_shared(&self) -> Result<(), String> {
+        if self.redis_url.is_none() {
+            return Err("REDIS_URL: a worker that is a process of its own needs Redis".into());
+        }
+        if !self.database_is_named {
+            return Err("DATABASE_URL: name the database that the processes share".into());
+        }
+        Ok(())
     }
 }
 

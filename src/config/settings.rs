@@ -41,7 +41,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("WS_PATH", "/ws", "Path of the Gurukul and CampusHub protocols"),
     setting("DATA_DIR", "./data", "Folder of the embedded database and the generated secret"),
     renamed("DATABASE_URL", &["DB_DSN"], "", "sqlite:… or postgres://…; default: an SQLite file in DATA_DIR"),
-    setting("REDIS_URL", "", "Redis for several replicas"),
+    setting("REDIS_URL", "", "redis://… or rediss://… for several processes"),
+    setting("REDIS_PREFIX", "switchboard", "What all keys and channels in Redis begin with"),
     renamed(
         "JWT_SECRET",
         &["JWT_ACCESS_SECRET"],

@@ -114,6 +114,10 @@ id_type!(
     /// One listing, chosen by the application or made here.
     ListingId, "listing id", is_id_char
 );
+id_type!(
+    /// One help article, named by its file or by the operator.
+    ArticleId, "article id", is_id_char
+);
 
 /// One connection of one client, unique over all replicas and restarts with overwhelming likelihood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

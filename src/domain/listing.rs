@@ -166,6 +166,41 @@ impl NewListing {
     }
 }
 
+/// What is to be different about a listing; what is absent stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListingChange {
+    /// What it is.
+    pub title: Option<String>,
+    /// More about it; `Some(None)`, on the wire `null`, takes the description away.
+    #[serde(deserialize_with = "present")]
+    pub description: Option<Option<String>>,
+    /// The kind of thing.
+    pub category: Option<String>,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// Whether it can be had.
+    pub status: Option<ListingStatus>,
+}
+
+impl ListingChange {
+    /// Trims the texts and checks their lengths.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that names the field.
+    pub fn checked(mut self) -> Result<Self, Error> {
+        self.title = self.title.map(|title| checked_name(&title, "title")).transpose()?;
+        self.category = self.category.map(|category| checked_name(&category, "category")).transpose()?;
+        self.description = self.description.map(checked_description).transpose()?;
+        Ok(self)
+    }
+}
+
+/// Tells a field that is `null` from one that is absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Trims a title or category.
 ///
 /// # Errors
@@ -206,5 +241,15 @@ mod tests {
         for bad in [-1.0, f64::NAN, f64::INFINITY, 1e9] {
             assert!(Price::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_change_tells_null_from_absent() {
+        let change = |json| serde_json::from_str::<ListingChange>(json).unwrap().checked().unwrap();
+        assert_eq!(change(r#"{"title":" Desk "}"#).title.as_deref(), Some("Desk"));
+        assert_eq!(change(r#"{"title":"Desk"}"#).description, None);
+        assert_eq!(change(r#"{"description":null}"#).description, Some(None));
+        assert_eq!(change(r#"{"description":"Oak"}"#).description, Some(Some("Oak".to_owned())));
+        assert!(ListingChange { category: Some(" ".to_owned()), ..Default::default() }.checked().is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Read [`command`] and [`event`] first; they list everything a client can ask and everything it can hear.
 
 pub mod answer;
+pub mod article;
 pub mod command;
 pub mod conversation;
 pub mod error;
@@ -10,8 +11,10 @@ pub mod event;
 pub mod ids;
 pub mod listing;
 pub mod message;
+pub mod query;
 pub mod search;
 pub mod user;
+pub mod words;
 
 /// A moment in time, always UTC; spelled on the wire as RFC 3339 with milliseconds.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

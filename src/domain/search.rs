@@ -91,3 +91,32 @@ pub struct Passage {
     /// The text, as Markdown.
     pub text: String,
 }
+
+/// A search that was answered, to be remembered for analytics.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordedSearch<'a> {
+    /// Who asked.
+    pub user: &'a UserId,
+    /// What for, as they wrote it.
+    pub query: &'a str,
+    /// What was understood.
+    pub filters: &'a Filters,
+    /// How many listings were found.
+    pub result_count: usize,
+    /// The AI failed and keywords were searched instead.
+    pub degraded: bool,
+}
+
+/// What many search for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PopularSearch {
+    /// Lower case, single spaces.
+    pub query: String,
+    /// How often it was asked.
+    pub count: u64,
+    /// How many listings it found on average; near 0 means that people want what is not offered.
+    pub average_results: f64,
+    /// When it was asked last.
+    pub last_at: Timestamp,
+}

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     caller::Known,
     error::ApiError,
-    payload::{Payload, Query},
+    payload::{Payload, Query, page_size},
 };
 use crate::{
     app::App,
@@ -29,10 +29,6 @@ use crate::{
     service,
     store::ConversationFilter,
 };
-
-/// Entries of one page, unless the caller wants fewer or more.
-const LIMIT_DEFAULT: u64 = 50;
-const LIMIT_MAX: u64 = 200;
 
 type Answer = Result<Json<Value>, ApiError>;
 
@@ -110,13 +106,6 @@ fn spelled(reply: &Reply) -> Json<Value> {
         | Reply::Joined(_)
         | Reply::Left(_)
         | Reply::Pong(_) => Json(json!({ "success": true })),
-    }
-}
-
-fn page_size(limit: Option<u64>) -> Result<u64, ApiError> {
-    match limit.unwrap_or(LIMIT_DEFAULT) {
-        0 => Err(Error::invalid("limit must be 1 or more").into()),
-        limit => Ok(limit.min(LIMIT_MAX)),
     }
 }
 

@@ -33,7 +33,11 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Val
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": app.started.elapsed().as_secs(),
         "database": database,
-        "redis": "disabled",
+        "redis": match &app.redis {
+            None => "off",
+            Some(redis) if redis.is_well() => "ok",
+            Some(_) => "down",
+        },
         "ai": app.assistant.provider(),
         "websocket": {
             "connections": app.hub.connection_count(),

@@ -6,6 +6,7 @@ mod chat;
 mod conversations;
 mod error;
 mod health;
+mod listings;
 mod metrics;
 mod pages;
 mod payload;
@@ -90,6 +91,7 @@ fn raw(app: &Arc<App>) -> Router<Arc<App>> {
 /// What reads or changes data.
 fn api() -> Router<Arc<App>> {
     use conversations as c;
+    use listings as l;
     Router::new()
         .route("/v1/auth/sign-up", post(accounts::sign_up))
         .route("/v1/auth/sign-in", post(accounts::sign_in))
@@ -105,6 +107,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/conversations/{id}/resolve", post(c::resolve))
         .route("/api/conversations/{id}/stop", post(c::stop))
         .route("/api/coze/chat", post(chat::chat))
+        .route("/v1/listings", get(l::list).post(l::create))
+        .route("/v1/listings/search", get(l::search))
+        .route("/v1/listings/searches/popular", get(l::popular))
+        .route("/v1/listings/{id}", get(l::show).patch(l::update).delete(l::delete))
         .method_not_allowed_fallback(error::method_not_allowed)
 }
 

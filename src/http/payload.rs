@@ -13,6 +13,10 @@ use crate::domain::error::Error;
 /// The largest body, as for a frame: contract section 12.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Entries of one page, unless the caller wants fewer or more.
+const LIMIT_DEFAULT: u64 = 50;
+const LIMIT_MAX: u64 = 200;
+
 /// A JSON body; an empty one reads as `{}`.
 pub(super) struct Payload<T>(pub T);
 
@@ -59,5 +63,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::try_from_uri(&parts.uri);
         let refused = |_| ApiError(Error::invalid("a query parameter is not what was expected"));
         query.map(|axum::extract::Query(value)| Self(value)).map_err(refused)
+    }
+}
+
+/// How many entries a page has when the caller asks for `limit`.
+pub(super) fn page_size(limit: Option<u64>) -> Result<u64, ApiError> {
+    match limit.unwrap_or(LIMIT_DEFAULT) {
+        0 => Err(Error::invalid("limit must be 1 or more").into()),
+        limit => Ok(limit.min(LIMIT_MAX)),
     }
 }

@@ -7,12 +7,10 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
-
-use tokio::sync::mpsc;
 
 use super::{
     connection::{Connection, Identity},
@@ -21,6 +19,7 @@ use super::{
     outbox::Outbox,
     room::{Aftermath, Heard, Member, Room},
     snapshots::Snapshots,
+    watch::Watch,
 };
 use crate::{
     dialects::{self, Reader, Speaks, frame::Frame},
@@ -37,7 +36,7 @@ use crate::{
 
 /// This replica's connections and rooms.
 pub struct Hub {
-    rooms: Mutex<HashMap<event::Room, Arc<Mutex<Room>>>>,
+    pub(super) rooms: Mutex<HashMap<event::Room, Arc<Mutex<Room>>>>,
     connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
     /// How many connections each person has here.
     users: Mutex<HashMap<UserId, usize>>,
@@ -46,6 +45,8 @@ pub struct Hub {
     next_id: AtomicU64,
     next_epoch: AtomicU64,
     flusher: Flusher,
+    /// Whoever wants to know which rooms have listeners here.
+    pub(super) watch: OnceLock<Arc<Watch>>,
     pub(super) store: Store,
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) tasks: Tasks,
@@ -120,6 +121,7 @@ impl Hub {
             next_id: AtomicU64::new(u64::from(rand::random::<u32>()) << 32),
             next_epoch: AtomicU64::new(1),
             flusher: Flusher::start(&tasks),
+            watch: OnceLock::new(),
             store,
             snapshots,
             tasks,
@@ -254,19 +256,7 @@ impl Hub {
     /// Adds a member that gets everything as it comes.
     fn enter(&self, room: event::Room, connection: &Arc<Connection>) {
         let member = Member { connection: connection.clone(), cursor: 0, live: true, chunk: None, past: 0, epoch: 0 };
-        lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
-    }
-
-    fn exit(&self, room: &event::Room, connection: &Connection) {
-        let mut rooms = lock(&self.rooms);
-        let Some(state) = rooms.get(room) else { return };
-        let mut inside = lock(state);
-        inside.members.remove(&connection.id);
-        let is_empty = inside.is_empty();
-        drop(inside);
-        if is_empty {
-            rooms.remove(room);
-        }
+        self.in_room(room, |inside| inside.members.insert(connection.id, member));
     }
 
     /// Begins a join: events are withheld until [`Self::go_live`]. Whoever reads the log after this call misses nothing.
@@ -284,7 +274,7 @@ impl Hub {
             epoch: self.epoch(),
         };
         let room = event::Room::Conversation(conversation.clone());
-        lock(lock(&self.rooms).entry(room).or_default()).members.insert(connection.id, member);
+        self.in_room(room, |inside| inside.members.insert(connection.id, member));
         if self.connection(connection.id).is_none() {
             // The connection has gone meanwhile, and its departure may have missed this room.
             self.leave(connection, conversation);
@@ -322,16 +312,6 @@ impl Hub {
         had_joined
     }
 
-    /// Makes everybody leave a conversation that is gone.
-    pub fn empty(&self, conversation: &ConversationId) {
-        let room = lock(&self.rooms).remove(&event::Room::Conversation(conversation.clone()));
-        if let Some(room) = room {
-            for member in lock(&room).members.values() {
-                member.connection.remove_joined(conversation);
-            }
-        }
-    }
-
     /// The people in a conversation on this replica, each once.
     #[must_use]
     pub fn people_in(&self, conversation: &ConversationId) -> Vec<Arc<User>> {
@@ -342,18 +322,6 @@ impl Hub {
         people.sort_by(|a, b| a.id.cmp(&b.id));
         people.dedup_by(|a, b| a.id == b.id);
         people
-    }
-
-    /// Listens in on a conversation without being a connection; for requests that wait for an answer.
-    #[must_use]
-    pub fn tap(&self, conversation: &ConversationId) -> mpsc::Receiver<Event> {
-        let room = event::Room::Conversation(conversation.clone());
-        lock(lock(&self.rooms).entry(room).or_default()).tap()
-    }
-
-    /// Drops the rooms that only closed taps have kept.
-    pub fn sweep(&self) {
-        lock(&self.rooms).retain(|_, room| !lock(room).is_empty());
     }
 
     /// Tells an envelope to one room's members.

@@ -1,14 +1,14 @@
 //! The AI answers that grow right now: their text so far for those who join in the middle, and the way to stop them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::lock;
+use super::{elsewhere::Elsewhere, lock, redis::Redis};
 use crate::domain::{
     answer::{Answer, Snapshot},
     event::Chunk,
@@ -18,12 +18,16 @@ use crate::domain::{
 /// How long the end of an answer is waited for.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The running answers of this process, at most one for each conversation.
+/// An answer that is claimed begins at once; whoever has not begun by then runs in another process.
+const BEGINNING_MAX: Duration = Duration::from_secs(5);
+
+/// The running answers of this process, at most one for each conversation, and what is known of the others'.
 #[derive(Default)]
 pub struct Snapshots {
     running: Mutex<HashMap<ConversationId, Arc<Running>>>,
-    /// Answers that somebody stopped between their claim and their beginning.
-    stopped_early: Mutex<HashSet<AnswerId>>,
+    /// Answers that somebody stopped between their claim and their beginning, and when.
+    stopped_early: Mutex<HashMap<AnswerId, Instant>>,
+    elsewhere: Elsewhere,
 }
 
 /// An answer that this process generates.
@@ -49,6 +53,12 @@ struct Text {
 }
 
 impl Snapshots {
+    /// For one of several processes.
+    #[must_use]
+    pub fn over_redis(redis: Redis) -> Self {
+        Self { elsewhere: Elsewhere::over(redis), ..Self::default() }
+    }
+
     /// Remembers that an answer has begun.
     pub fn begin(&self, answer: &Answer) -> Arc<Running> {
         let running = Arc::new(Running {
@@ -59,7 +69,7 @@ impl Snapshots {
             text: Mutex::default(),
         });
         lock(&self.running).insert(answer.conversation.clone(), running.clone());
-        if lock(&self.stopped_early).remove(&answer.id) {
+        if lock(&self.stopped_early).remove(&answer.id).is_some() {
             running.stop.cancel();
         }
         running
@@ -74,10 +84,32 @@ impl Snapshots {
         }
     }
 
-    /// What the AI has told so far in this conversation.
+    /// What the AI has told so far in this conversation, as far as it is known here.
     #[must_use]
     pub fn of(&self, conversation: &ConversationId) -> Option<Snapshot> {
-        lock(&self.running).get(conversation)?.snapshot()
+        let here = lock(&self.running).get(conversation).cloned();
+        here.map_or_else(|| self.elsewhere.of(conversation), |running| running.snapshot())
+    }
+
+    /// As [`Self::of`], and looks where other processes keep their answers' text; for the first who joins here.
+    pub async fn look_up(&self, conversation: &ConversationId) -> Option<Snapshot> {
+        if lock(&self.running).contains_key(conversation) {
+            return self.of(conversation);
+        }
+        match self.elsewhere.of(conversation) {
+            Some(known) => Some(known),
+            None => self.elsewhere.look_up(conversation).await,
+        }
+    }
+
+    /// Another process's answer grew.
+    pub(super) fn heard(&self, chunk: &Chunk) {
+        self.elsewhere.heard(chunk);
+    }
+
+    /// Another process's answer has ended, or nobody here hears it any more.
+    pub(super) fn forget(&self, conversation: &ConversationId) {
+        self.elsewhere.forget(conversation);
     }
 
     /// Asks the running answer to stop. False when there is none.
@@ -86,21 +118,30 @@ impl Snapshots {
         running.inspect(|running| running.stop.cancel()).is_some()
     }
 
-    /// Stops an answer that is claimed and about to begin here.
-    pub fn stop_early(&self, answer: &AnswerId, conversation: &ConversationId) {
-        lock(&self.stopped_early).insert(answer.clone());
-        // It may have begun just now, and then it did not see the line above.
-        if self.stop(conversation) {
+    /// Stops an answer that is claimed and about to begin, here or elsewhere. True when it had begun here.
+    pub fn stop_early(&self, answer: &AnswerId, conversation: &ConversationId) -> bool {
+        let mut stopped = lock(&self.stopped_early);
+        stopped.retain(|_, at| at.elapsed() < BEGINNING_MAX);
+        stopped.insert(answer.clone(), Instant::now());
+        drop(stopped);
+        // It may have begun just now, and then it did not see the lines above.
+        let had_begun = self.stop(conversation);
+        if had_begun {
             lock(&self.stopped_early).remove(answer);
         }
+        had_begun
     }
 
-    /// Waits until an answer no longer runs here; returns at once when it does not, and in any case after a while.
+    /// Waits until an answer no longer grows; returns at once when it does not, and in any case after a while.
     pub async fn ended(&self, conversation: &ConversationId, message: &MessageId) {
-        let running = lock(&self.running).get(conversation).cloned();
-        if let Some(running) = running.filter(|running| running.message == *message) {
+        let here = lock(&self.running).get(conversation).filter(|running| running.message == *message).cloned();
+        let over = match here {
+            Some(running) => Some(running.over.clone()),
+            None => self.elsewhere.end_of(conversation, message),
+        };
+        if let Some(over) = over {
             // An answer that cannot end because the database is away must not hold up the news.
-            tokio::time::timeout(END_PATIENCE, running.over.cancelled()).await.ok();
+            tokio::time::timeout(END_PATIENCE, over.cancelled()).await.ok();
         }
     }
 

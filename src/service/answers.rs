@@ -7,14 +7,17 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{Effect, Outcome, context, pace::Pace};
+use super::{
+    Effect, Outcome, context,
+    generation::{Generation, Step},
+    pace::Pace,
+};
 use crate::{
     app::App,
-    assistant::{self, Answering, AssistantError, Delta},
+    assistant::{self, AssistantError},
     domain::{
         answer::{Answer, AnswerStatus, Usage},
         command::Reply,
@@ -46,6 +49,14 @@ struct Ending {
     usage: Option<Usage>,
     finish: Option<&'static str>,
     error: Option<AssistantError>,
+    /// What it relies on.
+    sources: Option<Value>,
+}
+
+impl Ending {
+    const fn of(status: AnswerStatus) -> Self {
+        Self { status, usage: None, finish: None, error: None, sources: None }
+    }
 }
 
 /// Answers everything that is queued in a conversation, one after the other.
@@ -70,16 +81,16 @@ async fn generate(app: &Arc<App>, answer: Answer) {
     publish(app, &answer, typing(&answer, &bot, true));
     let ending = match context::prompt(app, &answer).await {
         Ok(prompt) => {
-            let stream = app.assistant.stream(prompt.clone());
-            listen(app, &answer, &running, stream).await.map(|mut ending| {
-                let text = running.content();
-                ending.usage.get_or_insert_with(|| assistant::estimated_usage(app.assistant.model(), &prompt, &text));
+            let mut generation = Generation::new(app, &answer.conversation, prompt);
+            listen(app, &answer, &running, &mut generation).await.map(|mut ending| {
+                ending.usage.get_or_insert_with(|| generation.usage());
+                ending.sources = generation.sources();
                 ending
             })
         }
         Err(error) => {
             tracing::error!(?error, "cannot read the conversation for the assistant");
-            Some(Ending { status: AnswerStatus::Failed, usage: None, finish: None, error: None })
+            Some(Ending::of(AnswerStatus::Failed))
         }
     };
     match ending {
@@ -100,9 +111,8 @@ async fn generate(app: &Arc<App>, answer: Answer) {
     }
 }
 
-/// Reads the stream, tells chunks and saves checkpoints until the answer ends. None when the lease was lost.
-async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: Answering) -> Option<Ending> {
-    let ended = |status| Ending { status, usage: None, finish: None, error: None };
+/// Hears the words, tells chunks and saves checkpoints until the answer ends. None when the lease was lost.
+async fn listen(app: &App, answer: &Answer, running: &Running, generation: &mut Generation) -> Option<Ending> {
     let mut checkpoints = interval(CHECKPOINT);
     checkpoints.set_missed_tick_behavior(MissedTickBehavior::Delay);
     checkpoints.tick().await;
@@ -111,8 +121,8 @@ async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: 
         let due = pace.due;
         tokio::select! {
             biased;
-            () = running.stop.cancelled() => return Some(ended(AnswerStatus::Cancelled)),
-            () = app.draining_begun() => return Some(ended(AnswerStatus::Interrupted)),
+            () = running.stop.cancelled() => return Some(Ending::of(AnswerStatus::Cancelled)),
+            () = app.draining_begun() => return Some(Ending::of(AnswerStatus::Interrupted)),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 tell_chunk(app, answer, running, &mut pace);
             }
@@ -121,8 +131,8 @@ async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: 
                     return None;
                 }
             }
-            item = stream.next() => match item {
-                Some(Ok(Delta::Text(text))) => {
+            step = generation.next() => match step {
+                Some(Ok(Step::Text(text))) => {
                     let is_first = running.lengths().0 == 0;
                     running.grow(&text);
                     pace.grown(running.lengths());
@@ -134,12 +144,12 @@ async fn listen(app: &Arc<App>, answer: &Answer, running: &Running, mut stream: 
                         }
                     }
                 }
-                Some(Ok(Delta::Done { usage, finish })) => {
-                    let finish = Some(finish.as_str());
-                    return Some(Ending { status: AnswerStatus::Complete, usage: Some(usage), finish, error: None });
+                Some(Ok(Step::Done(usage, finish))) => {
+                    let (usage, finish) = (Some(usage), Some(finish.as_str()));
+                    return Some(Ending { usage, finish, ..Ending::of(AnswerStatus::Complete) });
                 }
-                Some(Err(error)) => return Some(Ending { error: Some(error), ..ended(AnswerStatus::Failed) }),
-                None => return Some(ended(AnswerStatus::Failed)),
+                Some(Err(error)) => return Some(Ending { error: Some(error), ..Ending::of(AnswerStatus::Failed) }),
+                None => return Some(Ending::of(AnswerStatus::Failed)),
             },
         }
     }
@@ -175,7 +185,7 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
         }
     }
     let failure = (ending.status == AnswerStatus::Failed).then(|| failure(ending.error.as_ref(), answer));
-    let metadata = metadata(ending.usage.as_ref(), ending.finish);
+    let metadata = metadata(&ending);
     let finish = Finish {
         answer,
         status: ending.status,
@@ -214,14 +224,23 @@ async fn store_end(app: &App, finish: Finish<'_>) -> Finished {
 async fn tell_end(app: &Arc<App>, answer: &Answer, message: Arc<Message>, failure: Option<Failure>) {
     if let Some(failure) = failure {
         publish(app, answer, Event::AnswerFailed { conversation: answer.conversation.clone(), failure });
-        match app.store.mark_waiting(&answer.conversation, app.now()).await {
-            Ok(Some(_)) => super::settle(app, vec![Effect::Announce(answer.conversation.clone())]),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(?error, "cannot mark a conversation as waiting for a person"),
+        if let Err(error) = call_person(app, &answer.conversation).await {
+            tracing::warn!(?error, "cannot mark a conversation as waiting for a person");
         }
     }
     let entry = LogEntry { message, question: Some(answer.question.clone()) };
     publish(app, answer, Event::AnswerFinished(entry));
+}
+
+/// Marks a support conversation as waiting for a person and tells the agents; does nothing where one handles it.
+///
+/// # Errors
+/// Only when the database fails.
+pub(super) async fn call_person(app: &Arc<App>, conversation: &ConversationId) -> Result<(), Error> {
+    if app.store.mark_waiting(conversation, app.now()).await?.is_some() {
+        super::settle(app, vec![Effect::Announce(conversation.clone())]);
+    }
+    Ok(())
 }
 
 /// Tells the end of answers that were cancelled without a message: a person has taken over or closed the conversation.
@@ -273,14 +292,17 @@ fn failure(error: Option<&AssistantError>, answer: &Answer) -> Failure {
     Failure::from(&Error::AiUnavailable(message.to_owned().into()))
 }
 
-fn metadata(usage: Option<&Usage>, finish: Option<&'static str>) -> Map<String, Value> {
+fn metadata(ending: &Ending) -> Map<String, Value> {
     let mut metadata = Map::new();
-    if let Some(usage) = usage {
+    if let Some(usage) = &ending.usage {
         metadata.insert("model".into(), usage.model.clone().into());
         metadata.insert("usage".into(), serde_json::to_value(usage).unwrap_or_default());
     }
-    if let Some(finish) = finish {
+    if let Some(finish) = ending.finish {
         metadata.insert("finishReason".into(), finish.into());
+    }
+    if let Some(sources) = &ending.sources {
+        metadata.insert("sources".into(), sources.clone());
     }
     metadata
 }
@@ -303,11 +325,17 @@ pub async fn stop(app: &Arc<App>, caller: &Caller, conversation: ConversationId)
     if app.snapshots.stop(&conversation) {
         return Ok(Reply::Done.into());
     }
+    if app.bus.has_others()
+        && let Some(answer) = app.store.running(&conversation).await?
+    {
+        app.bus.stop_answer(&conversation, Some(&answer));
+        return Ok(Reply::Done.into());
+    }
     let waiting = app.store.cancel_queued(&conversation, app.now()).await?;
     tell_cancelled(app, waiting);
     // Claimed a moment ago and about to begin.
     if let Some(answer) = app.store.running(&conversation).await? {
-        app.snapshots.stop_early(&answer, &conversation);
+        app.bus.stop_answer(&conversation, Some(&answer));
     }
     Ok(Reply::Done.into())
 }
@@ -356,7 +384,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         }
     }
     for conversation in app.store.queued_conversations(SWEEP_MAX).await? {
-        super::settle(app, vec![Effect::Answer(conversation)]);
+        app.jobs.found(conversation);
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! What the model is shown of a conversation.
 
+use tokio::time::Instant;
+
+use super::look_up;
 use crate::{
     app::App,
     assistant::{self, Prompt, Turn, TurnRole},
@@ -33,5 +36,13 @@ pub(super) async fn prompt(app: &App, answer: &Answer) -> Result<Prompt, Error> 
         turns.push(Turn { role, content: message.content.clone() });
     }
     turns.reverse();
-    Ok(Prompt { persona: assistant::persona(&answer.persona), turns, support: kind == Kind::Support })
+    let support = kind == Kind::Support;
+    Ok(Prompt {
+        persona: assistant::persona(&answer.persona),
+        turns,
+        support,
+        tools: look_up::tools(app, support).await,
+        rounds: Vec::new(),
+        begun: Instant::now(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Outcome, connection_of, presence};
+use super::{Effect, Outcome, connection_of, only_agents, presence};
 use crate::{
     app::App,
     assistant,
@@ -63,7 +63,7 @@ pub async fn join(
     let is_told = |active: &Snapshot| {
         newest == Some(&active.message_id) || log.iter().any(|entry| entry.message.id == active.message_id)
     };
-    let active = app.snapshots.of(id).filter(|active| !is_told(active));
+    let active = app.snapshots.look_up(id).await.filter(|active| !is_told(active));
     let stays = !is_new && backlog == Backlog::None;
     let place = Place {
         cursor: (!stays).then_some(cursor),
@@ -252,13 +252,6 @@ pub async fn hand_back(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> 
 pub async fn resolve(app: &Arc<App>, caller: &Caller, id: &ConversationId) -> Result<Outcome, Error> {
     only_agents(caller)?;
     handle(app, caller, id, HandlingChange::Resolve).await
-}
-
-fn only_agents(caller: &Caller) -> Result<(), Error> {
-    match caller.user.role {
-        Role::Agent => Ok(()),
-        Role::Customer => Err(Error::Forbidden("Only agents may do this")),
-    }
 }
 
 async fn handle(

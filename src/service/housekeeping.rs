@@ -8,7 +8,7 @@ use std::{
 use chrono::TimeDelta;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{accounts, answers, presence};
+use super::{accounts, answers, presence, replies};
 use crate::{
     app::App,
     domain::error::Error,
@@ -38,8 +38,10 @@ pub fn start(app: &Arc<App>) {
         }
         Ok(())
     });
+    replies::start(app);
     every(app, SECOND, |app| async move {
         end_unknown_and_expired(&app);
+        replies::give_up(&app);
         Ok(())
     });
     every(app, RECHECK, |app| async move { accounts::recheck_connections(&app).await });

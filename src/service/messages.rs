@@ -95,7 +95,7 @@ async fn join_by_sending(app: &App, connection: &Arc<Connection>, posted: &Poste
     } else {
         seq.saturating_sub(1)
     };
-    let active = app.snapshots.of(conversation);
+    let active = app.snapshots.look_up(conversation).await;
     let place = Place { cursor: Some(before), is_end: true, last_seq: before, active: active.as_ref() };
     app.hub.place(connection, conversation, &place);
     Ok(vec![Effect::GoLive(connection.id, conversation.clone())])

@@ -7,11 +7,17 @@ pub mod accounts;
 pub mod answers;
 mod context;
 pub mod conversations;
+mod generation;
 pub mod housekeeping;
+pub mod listings;
+mod look_up;
 pub mod messages;
 mod pace;
+mod phrasing;
 pub mod presence;
+mod replies;
 pub mod search;
+mod understanding;
 
 use std::{sync::Arc, time::Instant};
 
@@ -22,9 +28,9 @@ use crate::{
         error::Error,
         event::{Envelope, Event},
         ids::{AnswerId, ConnectionId, ConversationId},
-        user::{Caller, User},
+        user::{Caller, Role, User},
     },
-    realtime::{connection::Connection, jobs::Job},
+    realtime::connection::Connection,
     tokens,
 };
 
@@ -145,17 +151,26 @@ pub fn log_cause(error: &Error, asked: &str) {
 /// # Errors
 /// As [`execute`].
 pub async fn perform(app: &Arc<App>, caller: Caller, command: Command) -> Result<Reply, Error> {
-    let (done, outcome) = tokio::sync::oneshot::channel();
     let inner = app.clone();
+    to_the_end(app, async move {
+        let outcome = execute(&inner, &caller, command).await?;
+        settle(&inner, outcome.effects);
+        Ok(outcome.reply)
+    })
+    .await
+}
+
+/// Does `work` to its end, also when nobody waits for that any more.
+async fn to_the_end<T: Send + 'static>(
+    app: &App,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let (done, result) = tokio::sync::oneshot::channel();
     app.tasks.spawn(async move {
-        let result = execute(&inner, &caller, command).await.map(|outcome| {
-            settle(&inner, outcome.effects);
-            outcome.reply
-        });
         // Nobody waits any more.
-        done.send(result).ok();
+        done.send(work.await).ok();
     });
-    outcome.await.map_err(|_| Error::Unavailable("The server is restarting"))?
+    result.await.map_err(|_| Error::Unavailable("The server is restarting"))?
 }
 
 /// Counts a request that could not be read, so that sending such is not free.
@@ -163,8 +178,20 @@ pub async fn perform(app: &Arc<App>, caller: Caller, command: Command) -> Result
 /// # Errors
 /// [`Error::RateLimited`] beyond the limit of all requests that are not messages.
 pub fn count_malformed(app: &App, user: Option<&User>) -> Result<(), Error> {
+    user.map_or(Ok(()), |user| count_other(app, user, "malformed"))
+}
+
+/// Counts a request that is not a message.
+fn count_other(app: &App, user: &User, kind: &'static str) -> Result<(), Error> {
     let limit = app.config.message_rate_limit.saturating_mul(OTHER_KINDS_FACTOR);
-    user.map_or(Ok(()), |user| app.limits.count(user.id.as_str(), "malformed", limit, Instant::now()))
+    app.limits.count(user.id.as_str(), kind, limit, Instant::now())
+}
+
+fn only_agents(caller: &Caller) -> Result<(), Error> {
+    match caller.user.role {
+        Role::Agent => Ok(()),
+        Role::Customer => Err(Error::Forbidden("Only agents may do this")),
+    }
 }
 
 /// Remembers who did what. The deed is done already, so a failure is no reason to fail it.
@@ -189,9 +216,9 @@ pub fn settle(app: &Arc<App>, effects: Vec<Effect>) {
                     app.hub.go_live(&connection, &conversation);
                 }
             }
-            Effect::Answer(conversation) => app.jobs.offer(Job::Answer(conversation)),
+            Effect::Answer(conversation) => app.jobs.hint(conversation),
             Effect::StopAnswer(conversation) => {
-                app.snapshots.stop(&conversation);
+                app.bus.stop_answer(&conversation, None);
             }
             Effect::TellCancelled(answers) => answers::tell_cancelled(app, answers),
             Effect::Empty(conversation) => app.hub.empty(&conversation),

@@ -1,13 +1,12 @@
 //! Conversations: making, finding, listing, renaming and deleting them, each time for somebody who may.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
 use super::{
-    Store,
+    Store, cursor,
     entities::{conversation, participant},
     failure::{Nature, nature},
     rows,
@@ -142,7 +141,7 @@ impl Store {
             wanted = wanted.add(conversation::Column::WaitingForAgent.eq(waiting));
         }
         if let Some(cursor) = cursor {
-            wanted = wanted.add(behind(cursor)?);
+            wanted = wanted.add(cursor::older(cursor, conversation::Column::UpdatedAt, conversation::Column::Id)?);
         }
         let mut found = conversation::Entity::find()
             .filter(wanted)
@@ -155,7 +154,7 @@ impl Store {
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = found.len() > page;
         found.truncate(page);
-        let next = if more { found.last().map(cursor_at) } else { None };
+        let next = if more { found.last().map(|last| cursor::behind(last.updated_at, &last.id)) } else { None };
         Ok((rows::conversations(self.read(), found).await?, next))
     }
 
@@ -243,24 +242,4 @@ fn visible_to(viewer: &User) -> Condition {
         Role::Agent => Condition::all(),
         Role::Customer => Condition::all().add(conversation::Column::OwnerId.eq(viewer.id.as_str())),
     }
-}
-
-fn cursor_at(last: &conversation::Model) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", last.updated_at, last.id))
-}
-
-/// What comes after the conversation that a cursor names.
-fn behind(cursor: &str) -> Result<Condition, Error> {
-    let (updated_at, id) = read_cursor(cursor).ok_or_else(|| Error::invalid("cursor is not valid"))?;
-    Ok(Condition::any().add(conversation::Column::UpdatedAt.lt(updated_at)).add(
-        Condition::all()
-            .add(conversation::Column::UpdatedAt.eq(updated_at))
-            .add(conversation::Column::Id.lt(id.as_str())),
-    ))
-}
-
-fn read_cursor(cursor: &str) -> Option<(i64, ConversationId)> {
-    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let (updated_at, id) = text.split_once('/')?;
-    Some((updated_at.parse().ok()?, ConversationId::parse(id).ok()?))
 }

@@ -4,18 +4,23 @@
 //! transactions on PostgreSQL; messages additionally go through one [`writer`] that commits many at once.
 
 mod answers;
+mod articles;
 mod audit;
 mod batch;
 mod conversations;
+mod cursor;
 mod entities;
 mod failure;
 mod finish;
 mod handling;
+mod listings;
 mod messages;
 mod open;
 mod read_marks;
 mod regenerate;
 mod rows;
+mod search;
+mod searches;
 mod sessions;
 mod sql;
 mod users;
@@ -39,6 +44,7 @@ use crate::domain::error::Error;
 pub use conversations::{Access, ConversationFilter};
 pub use finish::{Finish, Finished};
 pub use handling::{Handled, HandlingChange};
+pub use listings::ListingFilter;
 pub use messages::{Draft, Posted};
 pub use read_marks::Moved;
 pub use sessions::NewSession;

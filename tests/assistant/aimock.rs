@@ -6,10 +6,16 @@ use std::{
     time::Duration,
 };
 
-use switchboard::assistant::{Finish, Kind};
+use switchboard::{
+    assistant::{Finish, Found, Kind, Round, Tool, Wanted},
+    domain::{listing::Price, search::Filters},
+};
 use tokio::{net::TcpStream, task::yield_now, time::timeout};
 
-use crate::ask;
+use crate::{
+    ask, assistant, finish, settings,
+    tools::{listing, offering, passage},
+};
 
 /// The running program; it ends when it is dropped.
 struct Aimock {
@@ -73,4 +79,42 @@ async fn its_faults_are_told_apart() {
         assert_eq!(!outcome.pieces.is_empty(), has_text, "{question}");
         assert_eq!(outcome.error().kind, kind, "{question}");
     }
+}
+
+#[tokio::test]
+async fn two_calls_are_made_and_their_results_used() {
+    let server = Aimock::start().await;
+    let assistant = assistant(&settings(&server.base_url));
+    let mut asked = offering("two lookups, please", &[Tool::SearchListings, Tool::SearchArticles]);
+    let outcome = finish(assistant.stream(asked.clone())).await;
+    let filters = Filters { max_price: Price::parse(500.0).ok(), ..Filters::default() };
+    let [listings, articles] = outcome.calls.try_into().ok().expect("two calls");
+    assert_eq!(listings.wanted, Wanted::Listings { query: "macbook".to_owned(), filters });
+    assert_eq!(articles.wanted, Wanted::Articles("returning things".to_owned()));
+
+    let found = [
+        Found::Listings(vec![listing("m1", "MacBook", 450.0)]),
+        Found::Articles(vec![passage("returns", "Returns", "Within 14 days.")]),
+    ];
+    let calls = [listings, articles].into_iter().zip(found).collect();
+    asked.rounds.push(Round { said: String::new(), calls });
+    let outcome = finish(assistant.stream(asked)).await;
+    assert_eq!(outcome.text(), "The MacBook can be sent back within 14 days.");
+    assert!(outcome.calls.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_search_means_is_asked_for_by_a_schema() {
+    let server = Aimock::start().await;
+    let assistant = assistant(&settings(&server.base_url));
+    let categories = ["Electronics".to_owned()];
+    let filters = assistant.extract_filters("understand: macbook under $500", None, &categories).await;
+    let filters = filters.expect("filters");
+    assert_eq!(filters.category.as_deref(), Some("Electronics"));
+    assert_eq!((filters.keywords, filters.max_price), (vec!["macbook".to_owned()], Price::parse(500.0).ok()));
+    for question in ["explode", "busy", "greet"] {
+        let error = assistant.extract_filters(question, None, &categories).await.expect_err("no filters");
+        assert_ne!(error.kind, Kind::Misconfigured, "{question}");
+    }
+    assert_eq!(assistant.check().await, Ok(()));
 }

@@ -1,24 +1,32 @@
 //! The assistant against a third-party OpenAI-compatible server, and against one that misbehaves by script.
 
 mod aimock;
+mod check;
+mod extract;
 mod faults;
 mod limits;
+mod offline;
 mod requests;
 mod scripted;
 mod settings;
+mod tools;
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use switchboard::assistant::{
-    Answering, Assistant, AssistantError, Delta, Endpoint, Finish, Prompt, Provider, Settings, Turn, TurnRole, persona,
+    Answering, Assistant, AssistantError, Call, Delta, Endpoint, Finish, Prompt, Provider, Settings, Turn, TurnRole,
+    persona,
 };
 use switchboard::domain::answer::Usage;
+use tokio::time::Instant;
 
 /// How one answer went.
 struct Outcome {
     /// The pieces of text, in order.
     pieces: Vec<String>,
+    /// What it wants looked up, when it ended with that.
+    calls: Vec<Call>,
     end: Result<(Usage, Finish), AssistantError>,
 }
 
@@ -38,19 +46,24 @@ impl Outcome {
 
 /// Reads an answer to its end, and makes sure that nothing follows it.
 async fn finish(mut answer: Answering) -> Outcome {
-    let mut pieces = Vec::new();
+    let (mut pieces, mut calls) = (Vec::new(), Vec::new());
     let end = loop {
-        match next(&mut answer).await.expect("an answer ends with Done or an error") {
+        match next(&mut answer).await.expect("an answer ends with Done, Calls or an error") {
             Ok(Delta::Text(text)) => {
                 assert!(!text.is_empty(), "a piece of text is never empty");
                 pieces.push(text);
             }
-            Ok(Delta::Done { usage, finish }) => break Ok((usage, finish)),
+            Ok(Delta::Done { usage, finish, .. }) => break Ok((usage, finish)),
+            Ok(Delta::Calls { calls: made, usage }) => {
+                assert!(!made.is_empty(), "a round has at least one call");
+                calls = made;
+                break Ok((usage, Finish::Stop));
+            }
             Err(error) => break Err(error),
         }
     };
     assert!(next(&mut answer).await.is_none(), "nothing follows the end");
-    Outcome { pieces, end }
+    Outcome { pieces, calls, end }
 }
 
 async fn next(answer: &mut Answering) -> Option<Result<Delta, AssistantError>> {
@@ -70,6 +83,9 @@ fn prompt(question: &str) -> Prompt {
         persona: persona("default"),
         turns: vec![Turn { role: TurnRole::User, content: question.to_owned() }],
         support: false,
+        tools: Vec::new(),
+        rounds: Vec::new(),
+        begun: Instant::now(),
     }
 }
 

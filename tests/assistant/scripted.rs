@@ -70,6 +70,19 @@ pub(crate) fn text(text: &str) -> String {
     format!("data: {choice}\n\n")
 }
 
+/// One `data:` event with a fragment of a call: the server's index and id for it, and more of its function.
+pub(crate) fn call(index: u32, id: &str, name: &str, arguments: &str) -> String {
+    let fragment = serde_json::json!({
+        "index": index, "id": id, "type": "function", "function": { "name": name, "arguments": arguments },
+    });
+    let choice = serde_json::json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [fragment] } }] });
+    format!("data: {choice}\n\n")
+}
+
+/// The end of a stream that made calls.
+pub(crate) const CALLED: &str =
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+
 /// The end of a good stream.
 pub(crate) const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
@@ -147,7 +160,7 @@ async fn read_request(stream: &mut TcpStream) -> Received {
         stream.read_buf(&mut bytes).await.expect("a request");
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n")
-            && let Ok(body) = serde_json::from_str(body)
+            && let Ok(body) = serde_json::from_str(if head.starts_with("GET ") { "null" } else { body })
         {
             return Received { head: head.to_lowercase(), body };
         }

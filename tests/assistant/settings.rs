@@ -1,10 +1,10 @@
-//! What an operator may set, and what answers when nothing is set.
+//! What an operator may set.
 
 use std::time::Duration;
 
-use switchboard::assistant::{Assistant, Endpoint, Finish, Provider, persona, personas};
+use switchboard::assistant::{Assistant, Endpoint, Provider, persona, personas};
 
-use crate::{assistant, finish, prompt, settings};
+use crate::{assistant, settings};
 
 #[test]
 fn the_provider_follows_what_is_set() {
@@ -44,24 +44,6 @@ fn settings_that_cannot_work_are_refused_with_the_variable_to_change() {
     assert!(line.starts_with("OPENAI_API_KEY"));
     assert!(refused(|given| given.max_output_tokens = 0).contains("AI_MAX_OUTPUT_TOKENS"));
     assert!(refused(|given| given.total_timeout = Duration::ZERO).contains("AI_TIMEOUT"));
-}
-
-#[tokio::test]
-async fn offline_says_so_in_several_pieces_and_repeats_nothing() {
-    for support in [false, true] {
-        let mut given = settings("");
-        given.provider = Provider::Offline;
-        let mut asked = prompt("my-secret-word");
-        asked.support = support;
-        let outcome = finish(assistant(&given).stream(asked)).await;
-        let text = outcome.text();
-        assert!(outcome.pieces.len() > 5);
-        assert!(text.contains("No AI is configured") && !text.contains("my-secret-word"));
-        assert_eq!(text.contains("OPENAI_API_KEY"), !support);
-        assert_eq!(text.contains("a person from the team"), support);
-        let (usage, end) = outcome.done();
-        assert_eq!((usage.model.as_str(), usage.estimated, end), ("offline", true, Finish::Stop));
-    }
 }
 
 #[test]

@@ -28,6 +28,12 @@ test("bad usage ends with 64 and says why", async () => {
     ["user"],
     ["user", "create"],
     ["token"],
+    ["listings"],
+    ["listings", "import"],
+    ["listings", "import", "offers.csv", "--format", "xml"],
+    ["articles"],
+    ["articles", "import"],
+    ["articles", "delete"],
     ["user", "create", "--email", "a@example.org", "--name", "A", "--role", "emperor"],
   ]) {
     assertUsage(await cli(...args), args.join(" "));

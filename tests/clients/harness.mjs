@@ -78,10 +78,11 @@ class Server {
   #log = "";
   #secrets = new Set();
   #database;
+  #flags;
 
   constructor(env, flags, dataDir, database) {
+    this.#flags = flags;
     this.dataDir = dataDir;
-    this.flags = flags;
     this.#database = database;
     this.secret = "JWT_SECRET" in env ? env.JWT_SECRET : randomBytes(32).toString("hex");
     this.env = {
@@ -107,7 +108,7 @@ class Server {
   }
 
   async start() {
-    const child = spawn(BINARY, ["serve", ...this.flags], {
+    const child = spawn(BINARY, ["serve", ...this.#flags], {
       cwd: this.dataDir,
       env: { PATH: process.env.PATH, HOME: this.dataDir, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -252,7 +253,7 @@ class Server {
   }
 }
 
-/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one); end it with `stop()`. */
+/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one) and flags; end it with `stop()`. */
 export async function startServer(env = {}, flags = []) {
   const database = await freshDatabase();
   const server = new Server(env, flags, await temporaryFolder(), database);

@@ -9,13 +9,14 @@ use std::{
 
 /// Lower layers first. A module may use itself and the modules of the lines before its own.
 const LAYERS: &[&[&str]] = &[
-    &["domain", "config", "tasks"],
+    &["domain", "config", "tasks", "demo"],
     &["dialects", "store", "assistant", "telemetry", "tokens"],
     &["realtime"],
     &["app"],
     &["service"],
-    &["transport", "http", "worker"],
+    &["transport", "http", "worker", "import"],
     &["server"],
+    &["catalogue"],
     &["main"],
 ];
 

@@ -1,64 +1,82 @@
-//! Jobs of one process.
+//! Work that waits in this process.
 
 use std::{
     collections::{HashSet, VecDeque},
+    hash::Hash,
     sync::{Arc, Mutex},
 };
 
 use tokio::sync::Notify;
 
-use super::Job;
 use crate::realtime::lock;
 
-/// Jobs that may wait; more are dropped and found again by the sweep.
+/// What may wait.
 const QUEUE_MAX: usize = 10_000;
 
-/// A queue in memory. Cloning shares it.
-#[derive(Clone, Default)]
-pub struct Memory {
-    inner: Arc<Inner>,
+/// A queue in memory, for any number of readers. Cloning shares it.
+pub(super) struct Queue<T> {
+    inner: Arc<Inner<T>>,
 }
 
-#[derive(Default)]
-struct Inner {
-    queue: Mutex<Queue>,
+struct Inner<T> {
+    waiting: Mutex<Waiting<T>>,
     wake: Notify,
 }
 
-/// Jobs in order, and the same ones for looking up: a job that waits already is not queued twice.
-#[derive(Default)]
-struct Queue {
-    order: VecDeque<Job>,
-    waiting: HashSet<Job>,
+/// Work in order, and the same for looking up: what waits already is not queued twice.
+struct Waiting<T> {
+    order: VecDeque<T>,
+    known: HashSet<T>,
 }
 
-impl Memory {
-    pub(super) fn offer(&self, job: Job) {
-        let mut queue = lock(&self.inner.queue);
-        if queue.order.len() < QUEUE_MAX && queue.waiting.insert(job.clone()) {
-            queue.order.push_back(job);
-            drop(queue);
-            self.inner.wake.notify_one();
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        let waiting = Waiting { order: VecDeque::new(), known: HashSet::new() };
+        Self { inner: Arc::new(Inner { waiting: Mutex::new(waiting), wake: Notify::new() }) }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Queue<T> {
+    /// Queues something, unless it waits already. False when the queue is full.
+    pub(super) fn offer(&self, work: T) -> bool {
+        let mut waiting = lock(&self.inner.waiting);
+        if waiting.known.contains(&work) {
+            return true;
         }
+        if waiting.order.len() >= QUEUE_MAX {
+            return false;
+        }
+        waiting.known.insert(work.clone());
+        waiting.order.push_back(work);
+        drop(waiting);
+        self.inner.wake.notify_one();
+        true
     }
 
-    pub(super) async fn next(&self) -> Job {
+    /// The oldest, for exactly one caller. Whoever stops waiting for it takes nothing away.
+    pub(super) async fn next(&self) -> T {
         loop {
             let woken = self.inner.wake.notified();
-            let (job, more) = {
-                let mut queue = lock(&self.inner.queue);
-                let job = queue.order.pop_front();
-                if let Some(job) = &job {
-                    queue.waiting.remove(job);
+            let (work, more) = {
+                let mut waiting = lock(&self.inner.waiting);
+                let work = waiting.order.pop_front();
+                if let Some(work) = &work {
+                    waiting.known.remove(work);
                 }
-                (job, !queue.order.is_empty())
+                (work, !waiting.order.is_empty())
             };
-            if let Some(job) = job {
+            if let Some(work) = work {
                 if more {
-                    // One wake-up may stand for several jobs.
+                    // One wake-up may stand for several.
                     self.inner.wake.notify_one();
                 }
-                return job;
+                return work;
             }
             woken.await;
         }

@@ -132,8 +132,10 @@ impl WebSocketTransport {
             self.app.hub.disconnect(&connection);
             return turn_away(&mut socket, &ending, &error).await;
         }
+        let tasks = self.app.tasks.clone();
         let session = Session { app: self.app, connection, ending, dialect, bound, query, chunks: false };
-        session.run(socket).await;
+        // A task of its own, so that what was needed to open it is freed.
+        tasks.spawn_until_stop(session.run(socket));
     }
 
     /// A token in the address, in the `Authorization` header, or in the cookie of a page that is trusted.

@@ -1,0 +1,98 @@
+//! Orders what the database has found. Shared by both databases, so that they give the same order.
+//!
+//! A row's score is the part of the query that it covers: each word by its weight, less when the match is a slip or
+//! stands in the description. Words of the title count more the earlier they stand: "iPhone 13" before "Case for
+//! iPhone 13".
+
+use std::collections::{HashMap, HashSet};
+
+use super::concepts::{Concept, EXACT};
+use crate::domain::words;
+
+/// A result that covers less of the query fits by chance.
+const COVERED_MIN: f64 = 0.3;
+
+/// A result that is not at least this good, measured by the best one, is left out.
+const OF_BEST_MIN: f64 = 0.5;
+
+/// What a match counts in each text, when it is not the very word in the title.
+const OTHER_FORM: f64 = 0.95;
+const IN_LABEL: f64 = 0.9;
+const IN_MORE: f64 = 0.5;
+
+/// What a match adds by standing first in the title,
+const FIRST: f64 = 0.1;
+
+/// and what the matches in other texts add to the best.
+const ALSO: f64 = 0.1;
+
+/// The texts of a row.
+pub(super) struct Document<'a> {
+    /// What it is.
+    pub(super) title: &'a str,
+    /// What kind of thing it is.
+    pub(super) label: &'a str,
+    /// The stems of what is said beside that.
+    pub(super) more: &'a str,
+}
+
+/// The rows that fit, best first; those that are equally good stay in their order.
+pub(super) fn ranked<T>(concepts: &[Concept], rows: Vec<T>, document: impl Fn(&T) -> Document<'_>) -> Vec<T> {
+    let scored = rows.into_iter().map(|row| (score(concepts, &document(&row)), row));
+    let mut scored: Vec<(f64, T)> = scored.filter(|(score, _)| *score >= COVERED_MIN).collect();
+    scored.sort_by(|(one, _), (two, _)| two.total_cmp(one));
+    let least = scored.first().map_or(0.0, |(best, _)| best * OF_BEST_MIN);
+    scored.into_iter().filter(|(score, _)| *score >= least).map(|(_, row)| row).collect()
+}
+
+/// How much of the query a row covers: about 0 to 1. In steps, so that rounding errors make no order.
+#[expect(clippy::cast_precision_loss, reason = "weights are at most 1000")]
+fn score(concepts: &[Concept], document: &Document<'_>) -> f64 {
+    let texts = Texts::read(document);
+    let all: i64 = concepts.iter().map(|concept| concept.weight).sum();
+    let covered: f64 = concepts.iter().map(|concept| concept.weight as f64 * texts.has(concept)).sum();
+    (covered / (all.max(1) as f64) * 1000.0).round() / 1000.0
+}
+
+struct Texts<'a> {
+    /// The places of the title's stems.
+    title: HashMap<String, usize>,
+    title_words: HashSet<String>,
+    label: HashSet<String>,
+    more: HashSet<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    fn read(document: &Document<'a>) -> Self {
+        let mut title = HashMap::new();
+        let mut title_words = HashSet::new();
+        for (place, word) in words::indexed(document.title).into_iter().enumerate() {
+            title.entry(word.stem).or_insert(place);
+            title_words.insert(word.text);
+        }
+        let label = words::indexed(document.label).into_iter().map(|word| word.stem).collect();
+        Self { title, title_words, label, more: document.more.split_whitespace().collect() }
+    }
+
+    /// How well the texts have a word: 0 to about 1.2.
+    fn has(&self, concept: &Concept) -> f64 {
+        let best = |quality: &dyn Fn(&str) -> f64| {
+            concept.forms.iter().map(|form| form.quality * quality(&form.stem)).fold(0.0, f64::max)
+        };
+        let is_exact = self.title_words.contains(&concept.word);
+        let matches = [
+            best(&|stem| self.title.get(stem).map_or(0.0, |place| self.in_title(*place, is_exact))),
+            best(&|stem| if self.label.contains(stem) { IN_LABEL } else { 0.0 }),
+            best(&|stem| if self.more.contains(stem) { IN_MORE } else { 0.0 }),
+        ];
+        let best = matches.iter().copied().fold(0.0, f64::max);
+        let all: f64 = matches.iter().sum();
+        best + ALSO * (all - best)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a title has few words")]
+    fn in_title(&self, place: usize, is_exact: bool) -> f64 {
+        let form = if is_exact { EXACT } else { OTHER_FORM };
+        form + FIRST * (1.0 - place as f64 / self.title.len().max(1) as f64)
+    }
+}
