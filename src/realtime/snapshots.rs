@@ -32,6 +32,7 @@ pub struct Snapshots {
 
 /// An answer that this process generates.
 pub struct Running {
+    id: AnswerId,
     conversation: ConversationId,
     message: MessageId,
     /// Cancelled to stop the answer.
@@ -62,6 +63,7 @@ impl Snapshots {
     /// Remembers that an answer has begun.
     pub fn begin(&self, answer: &Answer) -> Arc<Running> {
         let running = Arc::new(Running {
+            id: answer.id.clone(),
             conversation: answer.conversation.clone(),
             message: answer.message.clone(),
             stop: CancellationToken::new(),
@@ -125,11 +127,12 @@ impl Snapshots {
         stopped.insert(answer.clone(), Instant::now());
         drop(stopped);
         // It may have begun just now, and then it did not see the lines above.
-        let had_begun = self.stop(conversation);
-        if had_begun {
+        let running = lock(&self.running).get(conversation).filter(|running| running.id == *answer).cloned();
+        if let Some(running) = &running {
+            running.stop.cancel();
             lock(&self.stopped_early).remove(answer);
         }
-        had_begun
+        running.is_some()
     }
 
     /// Waits until an answer no longer grows; returns at once when it does not, and in any case after a while.

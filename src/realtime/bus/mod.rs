@@ -60,8 +60,8 @@ impl Bus {
         }
     }
 
-    /// Stops the answer that grows in a conversation, in whichever process; `answer` when it is about to begin.
-    /// True when it grew here.
+    /// Stops the answer that grows in a conversation, in whichever process; with `answer` only this one, also when it
+    /// is about to begin. True when it grew here.
     pub fn stop_answer(&self, conversation: &ConversationId, answer: Option<&AnswerId>) -> bool {
         let (Self::Memory(hub) | Self::Redis { hub, .. }) = self;
         let ran_here = match answer {

@@ -1,8 +1,8 @@
 //! The way out: what this process says is queued, and a task writes it to Redis in batches.
 //!
 //! Nobody waits for Redis. While it is away, what only hints at the log is dropped, because listeners elsewhere look
-//! into the database by then; ends that are told nowhere else are kept, up to a limit. Whatever was dropped, the others
-//! are told to look when Redis is back.
+//! into the database by then, and they are told to look once more when Redis is back. What is told nowhere else is kept,
+//! up to a limit, until the others have had the time to come back to Redis too.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use std::{
 use redis::Pipeline;
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::wire::{Said, Wire};
@@ -37,8 +37,11 @@ const BATCH: usize = 256;
 /// What is kept for a Redis that is away.
 const KEPT_MAX: usize = 1024;
 
-/// The pause before something kept is tried again.
+/// How often it is looked whether something that is kept can go out.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// After an outage every process is back within this, as far as pauses between attempts go.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// At the end, silence for so long means that nothing more will be said.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -55,7 +58,7 @@ impl Publisher {
     pub(super) fn start(redis: Redis, node: u64, tasks: &Tasks) -> Self {
         let (queue, inbox) = mpsc::channel(QUEUE_MAX);
         let lost = Arc::new(AtomicBool::new(false));
-        let writer = Writer { redis, node, number: 0, inbox, lost: lost.clone(), unsent: vec![] };
+        let writer = Writer { redis, node, number: 0, inbox, lost: lost.clone(), kept: vec![], well_since: None };
         let stop = tasks.clone();
         tasks.spawn(async move { writer.run(&stop).await });
         Self { queue, lost }
@@ -76,15 +79,16 @@ struct Writer {
     inbox: mpsc::Receiver<Said>,
     /// Something was dropped that others may miss.
     lost: Arc<AtomicBool>,
-    /// Numbered already, so that a copy that arrives twice is recognised.
-    unsent: Vec<Wire>,
+    /// What must be told late rather than not at all. As long as there is some, more of the kind stays behind it.
+    kept: Vec<Wire>,
+    well_since: Option<Instant>,
 }
 
 impl Writer {
     async fn run(mut self, tasks: &Tasks) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let has_work = !self.unsent.is_empty() || self.lost.load(Ordering::Relaxed);
+            let has_work = !self.kept.is_empty() || self.lost.load(Ordering::Relaxed);
             tokio::select! {
                 () = tasks.stopped() => break,
                 count = self.inbox.recv_many(&mut batch, BATCH) => {
@@ -103,48 +107,56 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: &mut Vec<Said>) {
+        let is_well = self.redis.is_well();
+        self.well_since = is_well.then(|| self.well_since.unwrap_or_else(Instant::now));
+        let mut now = vec![];
+        if self.well_since.is_some_and(|since| since.elapsed() >= SETTLING) {
+            now.append(&mut self.kept);
+        }
         for said in batch.drain(..) {
-            self.unsent.push(Wire { node: self.node, number: self.number, said });
-            self.number += 1;
-        }
-        if !self.redis.is_well() {
-            self.keep_ends();
-            return;
-        }
-        let had_lost = self.lost.swap(false, Ordering::Relaxed);
-        let commands = self.commands(had_lost);
-        match self.redis.ask::<()>(&commands).await {
-            Ok(()) => self.unsent.clear(),
-            Err(error) => {
-                tracing::debug!(cause = cause(&error), "cannot tell other processes");
-                self.keep_ends();
+            let wire = self.sign(said);
+            if wire.said.must_arrive() && (!is_well || !self.kept.is_empty()) {
+                self.kept.push(wire);
+            } else {
+                now.push(wire);
             }
         }
-    }
-
-    /// Redis has not taken what is unsent: only what must arrive is worth keeping.
-    fn keep_ends(&mut self) {
-        self.lost.store(true, Ordering::Relaxed);
-        self.unsent.retain(|wire| wire.said.must_arrive());
-        let surplus = self.unsent.len().saturating_sub(KEPT_MAX);
-        self.unsent.drain(..surplus);
-    }
-
-    fn commands(&mut self, had_lost: bool) -> Pipeline {
-        let mut commands = redis::pipe();
-        for wire in &self.unsent {
-            publish(&mut commands, &self.redis, wire);
-        }
+        let had_lost = is_well && self.lost.swap(false, Ordering::Relaxed);
         if had_lost {
-            publish(&mut commands, &self.redis, &Wire { node: self.node, number: self.number, said: Said::Lost });
-            self.number += 1;
+            now.push(self.sign(Said::Lost));
         }
-        commands
+        let is_told = now.is_empty() || (is_well && self.publish(&now).await);
+        if !is_told {
+            self.lost.store(true, Ordering::Relaxed);
+            now.retain(|wire| wire.said.must_arrive());
+            self.kept.splice(..0, now);
+        }
+        let surplus = self.kept.len().saturating_sub(KEPT_MAX);
+        self.kept.drain(..surplus);
+    }
+
+    /// The number is given once, so that a copy that arrives twice is recognised.
+    const fn sign(&mut self, said: Said) -> Wire {
+        self.number += 1;
+        Wire { node: self.node, number: self.number, said }
+    }
+
+    /// False when Redis has not said that it has taken everything.
+    async fn publish(&self, wires: &[Wire]) -> bool {
+        let mut commands = redis::pipe();
+        for wire in wires {
+            add(&mut commands, &self.redis, wire);
+        }
+        let published = self.redis.ask::<()>(&commands).await;
+        if let Err(error) = &published {
+            tracing::debug!(cause = cause(error), "cannot tell other processes");
+        }
+        published.is_ok()
     }
 }
 
 /// Adds what tells one thing to whom it concerns.
-fn publish(commands: &mut Pipeline, redis: &Redis, wire: &Wire) {
+fn add(commands: &mut Pipeline, redis: &Redis, wire: &Wire) {
     let bytes = match serde_json::to_vec(wire) {
         Ok(bytes) => bytes,
         Err(error) => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        event::{Envelope, Room},
+        event::{Envelope, Event, Room},
         ids::{AnswerId, ConversationId},
     },
     realtime::redis::Redis,
@@ -24,7 +24,7 @@ pub(super) enum Said {
     Stop {
         /// Where.
         conversation: ConversationId,
-        /// The answer, when it may be about to begin.
+        /// This one, also when it is about to begin; without it whichever there is.
         answer: Option<AnswerId>,
     },
     /// Something that was said may not have been heard: look into the database.
@@ -32,12 +32,14 @@ pub(super) enum Said {
 }
 
 impl Said {
-    /// It must be told late rather than not at all.
-    pub(super) const fn must_arrive(&self) -> bool {
+    /// It is told late rather than not at all: nothing else would ever tell it. What is in the log is found there, and
+    /// that typing ends would be wrong when it comes after the next beginning.
+    pub(super) fn must_arrive(&self) -> bool {
         match self {
-            Self::Event(envelope) => envelope.event.is_final(),
-            Self::Stop { .. } => true,
-            Self::Lost => false,
+            Self::Event(Envelope { event: Event::AnswerTyping { .. }, .. }) | Self::Lost => false,
+            Self::Event(Envelope { event, .. }) => event.is_final() && event.seq().is_none(),
+            // Without the answer's name it could stop a later one.
+            Self::Stop { answer, .. } => answer.is_some(),
         }
     }
 
