@@ -86,8 +86,6 @@ pub enum Event {
         agent_id: String,
         /// Starts or stops.
         typing: bool,
-        /// It stops because the answer is there: its message follows at once.
-        is_answered: bool,
     },
     /// An AI answer grew.
     AnswerChunk(Chunk),

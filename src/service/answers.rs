@@ -198,8 +198,7 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
     };
     let finished = store_end(app, finish).await;
     // In this order: whoever waits for the end of the snapshot tells the end of the answer.
-    let is_told_next = failure.is_none() && matches!(finished, Finished::Stored(_));
-    publish(app, answer, if is_told_next { answered(answer, &bot) } else { typing(answer, &bot, false) });
+    publish(app, answer, typing(answer, &bot, false));
     app.snapshots.end(running);
     match finished {
         Finished::Fenced => {}
@@ -310,13 +309,7 @@ fn metadata(ending: &Ending) -> Map<String, Value> {
 
 fn typing(answer: &Answer, bot: &Sender, typing: bool) -> Event {
     let (conversation, agent_id) = (answer.conversation.clone(), answer.persona.clone());
-    Event::AnswerTyping { conversation, bot: bot.clone(), agent_id, typing, is_answered: false }
-}
-
-/// The end of typing that the message follows at once.
-fn answered(answer: &Answer, bot: &Sender) -> Event {
-    let (conversation, agent_id) = (answer.conversation.clone(), answer.persona.clone());
-    Event::AnswerTyping { conversation, bot: bot.clone(), agent_id, typing: false, is_answered: true }
+    Event::AnswerTyping { conversation, bot: bot.clone(), agent_id, typing }
 }
 
 fn publish(app: &App, answer: &Answer, event: Event) {
@@ -380,7 +373,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
         match app.store.finish(finish).await? {
             Finished::Fenced => {}
             Finished::Stored(message) => {
-                publish(app, &answer, answered(&answer, &bot));
+                publish(app, &answer, typing(&answer, &bot, false));
                 tell_end(app, &answer, message, None).await;
             }
             Finished::NoMessage => {

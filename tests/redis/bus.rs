@@ -171,13 +171,8 @@ async fn who_joins_in_the_middle_of_another_processes_answer_gets_the_text_so_fa
     let message = MessageId::trusted("m-1");
     let ended = web.snapshots.ended(&town.conversation, &message);
     let bot = Sender::bot("Tutor");
-    let typing = Event::AnswerTyping {
-        conversation: town.conversation.clone(),
-        bot,
-        agent_id: "default".into(),
-        typing: false,
-        is_answered: false,
-    };
+    let typing =
+        Event::AnswerTyping { conversation: town.conversation.clone(), bot, agent_id: "default".into(), typing: false };
     worker.bus.publish(Envelope::to(town.room(), typing));
     timeout(Duration::from_secs(2), ended).await.expect("its end is heard");
     assert_eq!(web.snapshots.look_up(&town.conversation).await, None);

@@ -18,7 +18,7 @@ use crate::domain::{
     error::Error,
     event::{Event, LogEntry},
     ids::ConversationId,
-    message::{Message, MessageRole, MessageStatus, Sender},
+    message::{Message, MessageRole, MessageStatus},
     rfc3339,
 };
 
@@ -33,17 +33,13 @@ impl Dialect for Gurukul {
             Event::MessagePosted(message) => vec![told(message, None, reader.is_history, &tag, at)],
             // An answer without text has no row; here the end of typing tells it.
             Event::AnswerFinished(LogEntry { message, question }) if message.seq.is_some() => {
-                let answer = told(message, question.as_deref(), reader.is_history, &tag, at);
-                // A failure has ended the typing already, before its error.
-                let ends_typing = !reader.is_history && message.status != MessageStatus::Failed;
-                let Message { conversation_id, sender, agent_id, .. } = message.as_ref();
-                let end = ends_typing.then(|| bot_typing(conversation_id, sender, agent_id.as_deref(), false, at));
-                std::iter::once(answer).chain(end).collect()
+                vec![told(message, question.as_deref(), reader.is_history, &tag, at)]
             }
-            // Here the answer comes before the end of its typing.
-            Event::AnswerTyping { is_answered: true, .. } => vec![],
-            Event::AnswerTyping { conversation, bot, agent_id, typing, .. } => {
-                vec![bot_typing(conversation, bot, Some(agent_id), *typing, at)]
+            Event::AnswerTyping { conversation, bot, agent_id, typing } => {
+                let data = json!({
+                    "chatId": conversation, "userId": bot.user_id, "agentId": agent_id, "isTyping": typing,
+                });
+                vec![frame("typing", &data, &tag, at)]
             }
             Event::Typing { conversation, user, typing } => {
                 let data = json!({ "chatId": conversation, "userId": user.user_id, "isTyping": typing });
@@ -151,11 +147,6 @@ struct Envelope<'a, T> {
 
 fn frame(kind: &'static str, data: &impl Serialize, tag: &Tag, at: Timestamp) -> Frame {
     Frame::text(&Envelope { kind, data, timestamp: at.timestamp_millis(), message_id: tag.id.as_deref() })
-}
-
-fn bot_typing(chat: &ConversationId, bot: &Sender, agent_id: Option<&str>, typing: bool, at: Timestamp) -> Frame {
-    let data = json!({ "chatId": chat, "userId": bot.user_id, "agentId": agent_id, "isTyping": typing });
-    frame("typing", &data, &Tag::default(), at)
 }
 
 /// What is said of a conversation as it is now.
