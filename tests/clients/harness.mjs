@@ -47,9 +47,9 @@ export function temporaryFolder() {
   return mkdtemp(join(tmpdir(), "switchboard-"));
 }
 
-/** A fresh PostgreSQL database when the suite runs against PostgreSQL, else nothing: SQLite in the data folder. */
-async function freshDatabase() {
-  if (process.env.TEST_DATABASE !== "postgres") return { env: {}, drop: async () => {} };
+/** A fresh PostgreSQL database when the suite or the test wants one, else nothing: SQLite in the data folder. */
+async function freshDatabase(kind = process.env.TEST_DATABASE) {
+  if (kind !== "postgres") return { env: {}, drop: async () => {} };
   const admin = process.env.TEST_POSTGRES_URL;
   assert.ok(admin, "TEST_POSTGRES_URL is not set: run tests/run");
   const name = `clients_${randomUUID().replaceAll("-", "")}`;
@@ -78,12 +78,12 @@ class Server {
   #log = "";
   #secrets = new Set();
   #database;
-  #flags;
+  #args;
 
-  constructor(env, flags, dataDir, database) {
-    this.#flags = flags;
+  constructor(env, dataDir, database, args) {
     this.dataDir = dataDir;
     this.#database = database;
+    this.#args = args;
     this.secret = "JWT_SECRET" in env ? env.JWT_SECRET : randomBytes(32).toString("hex");
     this.env = {
       PORT: "0",
@@ -108,7 +108,7 @@ class Server {
   }
 
   async start() {
-    const child = spawn(BINARY, ["serve", ...this.#flags], {
+    const child = spawn(BINARY, this.#args, {
       cwd: this.dataDir,
       env: { PATH: process.env.PATH, HOME: this.dataDir, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -123,15 +123,29 @@ class Server {
         this.#log += text;
         printed += text;
         const port = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(printed)?.[1];
-        if (port) resolve(port);
+        if (port || printed.includes("worker is ready")) resolve(port);
       });
       this.exited.then(({ code }) => reject(new Error(`the server ended with ${code} at start:\n${this.#log}`)));
     });
-    this.port = Number(await within(listening, START_DEADLINE, "the server says where it listens"));
-    this.url = `http://127.0.0.1:${this.port}`;
-    // A restart must be found by clients that reconnect to the old address.
-    this.env.PORT = String(this.port);
+    const port = await within(listening, START_DEADLINE, "the server says where it listens");
+    // A worker listens nowhere.
+    if (port) this.#listensOn(Number(port));
     return this;
+  }
+
+  #listensOn(port) {
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    // A restart must be found by clients that reconnect to the old address.
+    this.env.PORT = String(port);
+  }
+
+  /** Another process on the same database, with the same settings: `serve`, `worker` … */
+  async beside(...args) {
+    const { PORT, DATA_DIR, ...env } = this.env;
+    const other = new Server(env, await temporaryFolder(), { env: {}, drop: async () => {} }, args);
+    other.#secrets = this.#secrets;
+    return startOrClean(other);
   }
 
   /** A JWT of an application's user; `ttl` in seconds. */
@@ -246,22 +260,28 @@ class Server {
       if (this.#isRunning) await this.shutDown();
       else this.checkLog();
     } finally {
-      this.#child.kill("SIGKILL");
-      await this.#database.drop();
-      await rm(this.dataDir, { recursive: true, force: true });
+      await this.discard();
     }
+  }
+
+  /** Ends the process at once and removes its data. */
+  async discard() {
+    this.#child.kill("SIGKILL");
+    await this.#database.drop();
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 }
 
-/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one) and flags; end it with `stop()`. */
-export async function startServer(env = {}, flags = []) {
-  const database = await freshDatabase();
-  const server = new Server(env, flags, await temporaryFolder(), database);
+/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one), as `args` say; end it with `stop()`. */
+export async function startServer(env = {}, { args = ["serve"], database } = {}) {
+  return startOrClean(new Server(env, await temporaryFolder(), await freshDatabase(database), args));
+}
+
+async function startOrClean(server) {
   try {
     return await server.start();
   } catch (failure) {
-    await database.drop();
-    await rm(server.dataDir, { recursive: true, force: true });
+    await server.discard();
     throw failure;
   }
 }

@@ -32,6 +32,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async_openai", &["assistant"]),
     ("socketioxide", &["transport"]),
     ("jsonwebtoken", &["tokens"]),
+    // `app` only opens it.
+    ("redis", &["app", "realtime"]),
     (
         "tokio",
         &["assistant", "app", "http", "main", "realtime", "server", "service", "store", "tasks", "transport", "worker"],
