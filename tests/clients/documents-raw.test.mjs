@@ -118,7 +118,10 @@ test("a CampusHub session fits the document and has every frame of it", async ()
   await server.ok("POST", "/v1/listings", { as: agent, body: desk });
   const client = await campusHub(server, owner);
   const saidAll = watch("campusHub", client);
-  for (const respond of [(call) => call.refuse(400), (call) => call.say('{"keywords":["desk"],"maxPrice":100}').finish()]) {
+  for (const respond of [
+    (call) => call.refuse(400),
+    (call) => call.say('{"keywords":["desk"],"maxPrice":100}').finish(),
+  ]) {
     upstream.answerAll(respond);
     await client.search(`an oak desk below $${90 + client.frames.length}`);
   }
