@@ -102,7 +102,13 @@ function restSections(rest) {
   });
 }
 
-/* Socket.IO */
+/* Socket.IO and WebSockets */
+
+/** How a client sends a message of its own. */
+function call(message, payload) {
+  if (!message['x-ack']) return `send(${JSON.stringify(JSON.stringify(payload))})`;
+  return `emit(${JSON.stringify(message.name)}, ${JSON.stringify(payload)}, (ack) => …)`;
+}
 
 function eventEntry(live, id, action, message) {
   const says = action === 'receive' ? 'client → server' : 'server → client';
@@ -114,11 +120,7 @@ function eventEntry(live, id, action, message) {
   ];
   const ack = message['x-ack'];
   const examples = (message.examples ?? []).map(({ payload }) =>
-    element(
-      'pre',
-      { tabIndex: 0 },
-      element('code', {}, `emit(${JSON.stringify(message.name)}, ${JSON.stringify(payload)}, (ack) => …)`),
-    ),
+    element('pre', { tabIndex: 0 }, element('code', {}, call(message, payload))),
   );
   return entry(
     `live-${id}`,
@@ -146,7 +148,8 @@ function liveSections(live) {
       ]) => $ref === `#/channels/${name}`,
     );
     const entries = own.map(([id, { action, messages }]) => eventEntry(live, id, action, resolve(live, messages[0])));
-    return section(`live-${name}`, `Socket.IO: ${channel.title}`, channel.description, entries);
+    const { title } = resolve(live, channel.servers[0]);
+    return section(`live-${name}`, `${title}: ${channel.title}`, channel.description, entries);
   });
 }
 
@@ -229,10 +232,10 @@ async function show() {
   const sections = [
     overview(rest, 'REST'),
     ...restSections(rest),
-    overview(live, 'Socket.IO'),
+    overview(live, 'Live'),
     ...liveSections(live),
     schemaSection(rest, 'Schemas of REST'),
-    schemaSection(live, 'Schemas of Socket.IO'),
+    schemaSection(live, 'Schemas of what is live'),
   ];
   place('reference').replaceChildren(...sections);
   place('contents').replaceChildren(contents(sections));

@@ -60,11 +60,7 @@ class Bytes {
       const start = short === 127 ? 10 : short === 126 ? 4 : 2;
       if (this.#buffer.length < start) return;
       const length =
-        short === 127
-          ? Number(this.#buffer.readBigUInt64BE(2))
-          : short === 126
-            ? this.#buffer.readUInt16BE(2)
-            : short;
+        short === 127 ? Number(this.#buffer.readBigUInt64BE(2)) : short === 126 ? this.#buffer.readUInt16BE(2) : short;
       if (this.#buffer.length < start + length) return;
       this.frames.push({ opcode: this.#buffer[0] & 15, payload: this.#buffer.subarray(start, start + length) });
       this.#buffer = this.#buffer.subarray(start + length);

@@ -33,7 +33,10 @@ function answered(frame, requestId) {
   if (requestId !== undefined) assert.equal(frame.requestId, requestId);
   assert.ok(frame.payload.answer.length > 0);
   for (const { id, title, category, price } of frame.payload.results) {
-    assert.deepEqual([typeof id, typeof title, typeof category, typeof price], ["string", "string", "string", "number"]);
+    assert.deepEqual(
+      [typeof id, typeof title, typeof category, typeof price],
+      ["string", "string", "string", "number"],
+    );
   }
   return frame.payload;
 }
@@ -124,7 +127,16 @@ describe("without an AI", () => {
 
   test("queries that look like commands of a database are words", async () => {
     const client = await campusHub(server, buyer);
-    for (const query of ["'; DROP TABLE listings; --", '"unbalanced', "NEAR(a b)", "title:*", "100% _", "😀", "AND OR NOT", "\\"]) {
+    for (const query of [
+      "'; DROP TABLE listings; --",
+      '"unbalanced',
+      "NEAR(a b)",
+      "title:*",
+      "100% _",
+      "😀",
+      "AND OR NOT",
+      "\\",
+    ]) {
       answered(await client.search(query));
     }
     assert.equal(titles(await client.search("desk lamp"))[0], "Desk Lamp");

@@ -40,7 +40,8 @@ async function everybody(id) {
   );
 }
 
-const heardAll = (voice, count, what) => voice.until(() => voice.log().length >= count, `${what} has ${count} messages`);
+const heardAll = (voice, count, what) =>
+  voice.until(() => voice.log().length >= count, `${what} has ${count} messages`);
 
 test("each client speaks in turn and is answered: all hear the same messages once, in the same order", async () => {
   const id = await server.conversation(owner);

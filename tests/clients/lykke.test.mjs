@@ -149,7 +149,10 @@ test("history=N brings the latest messages in one frame behind the ack", async (
 
 test("after_seq=N brings exactly what is behind it as ordinary frames, and nothing gets lost in between", async () => {
   const id = await quietConversation(230);
-  const [writer, client] = [await lykke(server, agent, id), dialRaw(server, pathOf(id), { as: owner, query: { after_seq: "7" } })];
+  const [writer, client] = [
+    await lykke(server, agent, id),
+    dialRaw(server, pathOf(id), { as: owner, query: { after_seq: "7" } }),
+  ];
   for (let n = 231; n <= 240; n++) writer.say(`message ${n}`);
   await client.next(({ message }) => message?.content === "message 240");
   assert.equal(client.frames[0].type, "connection_ack");

@@ -170,7 +170,10 @@ export async function gurukul(server, as, options = {}) {
     messages: () => client.heard("message").map(({ data }) => data.message),
     /** The next message with that content, with the client's own id beside it: the `data`. */
     async message(content, deadline) {
-      const frame = await client.next(({ type, data }) => type === "message" && data.message.content === content, deadline);
+      const frame = await client.next(
+        ({ type, data }) => type === "message" && data.message.content === content,
+        deadline,
+      );
       return frame.data;
     },
   });
@@ -200,7 +203,8 @@ export async function lykke(server, as, id, options = {}) {
     },
     /** The next stored message with that content. */
     async received(content) {
-      return (await client.next(({ type, message }) => type === "message_received" && message.content === content)).message;
+      return (await client.next(({ type, message }) => type === "message_received" && message.content === content))
+        .message;
     },
     /** The next AI answer. */
     async answer(deadline) {

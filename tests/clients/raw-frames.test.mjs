@@ -32,7 +32,12 @@ async function assertAlive(bytes) {
 test("a message in fragments is one message, with a ping in between answered at once", async () => {
   const bytes = await open();
   const text = Buffer.from(ping(1, { note: "ä☕" }));
-  const parts = [text.subarray(0, 0), text.subarray(0, 20), text.subarray(20, text.length - 5), text.subarray(text.length - 5)];
+  const parts = [
+    text.subarray(0, 0),
+    text.subarray(0, 20),
+    text.subarray(20, text.length - 5),
+    text.subarray(text.length - 5),
+  ];
   parts.forEach((part, place) => {
     const opcode = place === 0 ? OPCODES.text : OPCODES.continuation;
     bytes.send(frame(part, { opcode, fin: place === parts.length - 1 }));

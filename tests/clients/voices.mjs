@@ -113,7 +113,11 @@ class AiChatVoice extends SocketVoice {
   }
 
   async say(content, clientMessageId) {
-    const ack = await emitAck(this.client, "message:send", { conversationId: this.conversation, content, clientMessageId });
+    const ack = await emitAck(this.client, "message:send", {
+      conversationId: this.conversation,
+      content,
+      clientMessageId,
+    });
     return ack.userMessage?.id;
   }
 
