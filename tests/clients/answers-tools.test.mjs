@@ -13,6 +13,9 @@ import {
   tabOf,
 } from "./harness.mjs";
 
+/** Listings and help articles to find. */
+const DEMO = { args: ["serve", "--demo"] };
+
 afterEach(() => hangUp());
 
 /** Sends a question and gives the whole answer, whose chunks must be its text. */
@@ -42,7 +45,7 @@ describe("with a third-party OpenAI-compatible server", () => {
   let server;
   before(async () => {
     mock = await startAimock();
-    server = await startServer(mock.env, ["--demo"]);
+    server = await startServer(mock.env, DEMO);
   });
   after(async () => {
     await server.stop();
@@ -90,7 +93,7 @@ describe("with a scripted provider", () => {
   let server;
   before(async () => {
     upstream = await startUpstream();
-    server = await startServer({ ...upstream.env, CHUNK_WINDOW: "5ms" }, ["--demo"]);
+    server = await startServer({ ...upstream.env, CHUNK_WINDOW: "5ms" }, DEMO);
   });
   after(async () => {
     await server.stop();
@@ -190,7 +193,7 @@ describe("with a scripted provider", () => {
 
 test("all rounds together have one AI_TIMEOUT, and keep what was said", async () => {
   const upstream = await startUpstream();
-  const server = await startServer({ ...upstream.env, AI_TIMEOUT: "2s" }, ["--demo"]);
+  const server = await startServer({ ...upstream.env, AI_TIMEOUT: "2s" }, DEMO);
   try {
     const { id, tab } = await tabOf(server);
     const begun = Date.now();
@@ -212,7 +215,7 @@ test("all rounds together have one AI_TIMEOUT, and keep what was said", async ()
 describe("without any AI", () => {
   let server;
   before(async () => {
-    server = await startServer({}, ["--demo"]);
+    server = await startServer({}, DEMO);
   });
   after(() => server.stop());
 
