@@ -204,6 +204,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
 async fn work(config: Config) -> Result<(), Failure> {
     config.check_shared().map_err(Failure::Usage)?;
     let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    app.assistant.check().await.map_err(Failure::Other)?;
     println!("Switchboard worker is ready, answering with {}", app.assistant.provider());
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
     if server::work(app, stop).await { Ok(()) } else { Err(late()) }

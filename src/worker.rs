@@ -2,17 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rand::Rng as _;
 use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
-    domain::search::SearchJob,
+    domain::{event::Event, search::SearchJob},
     realtime::jobs::{Held, is_overdue},
     service::{answers, housekeeping, search},
 };
 
 /// So long a search may still take when the process is told to end; then another worker gets it.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A search fails only with the database, which may be away for a moment: so often it is tried.
+const SEARCH_TRIES: u32 = 4;
+
+/// The longest pause before the second try; it doubles with each.
+const SEARCH_PAUSE: Duration = Duration::from_millis(300);
 
 /// Starts working. Ends with the process.
 pub fn start(app: &Arc<App>) {
@@ -72,7 +79,21 @@ async fn answer_search(app: &Arc<App>, job: SearchJob, held: Held) {
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        event = search::answer(app, &job) => app.jobs.reply(held, job.id, event).await,
+        event = try_search(app, &job) => app.jobs.reply(held, job.id, event).await,
         () = out_of_time => app.jobs.give_back(held).await,
     }
+}
+
+async fn try_search(app: &Arc<App>, job: &SearchJob) -> Event {
+    let mut event = search::answer(app, job).await;
+    for attempt in 1..SEARCH_TRIES {
+        if !matches!(event, Event::SearchFailed { .. }) {
+            break;
+        }
+        // Not all workers at once when the database comes back.
+        let jitter = rand::rng().random_range(0.5..1.0);
+        tokio::time::sleep((SEARCH_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(jitter)).await;
+        event = search::answer(app, job).await;
+    }
+    event
 }

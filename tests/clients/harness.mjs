@@ -272,8 +272,9 @@ class Server {
   }
 }
 
-/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one), as `args` say; end it with `stop()`. */
-export async function startServer(env = {}, { args = ["serve"], database } = {}) {
+/** Starts a server with `env` on top of the tests' defaults (`undefined` unsets one) and flags; end it with `stop()`. */
+export async function startServer(env = {}, flags = [], { database } = {}) {
+  const args = ["serve", ...flags];
   return startOrClean(new Server(env, await temporaryFolder(), await freshDatabase(database), args));
 }
 

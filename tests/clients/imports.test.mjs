@@ -175,7 +175,7 @@ test("articles are imported under their files' names, listed and deleted", async
 });
 
 test("--demo fills an empty database, once, by the same way", async () => {
-  const demo = await startServer({}, { args: ["serve", "--demo"] });
+  const demo = await startServer({}, ["--demo"]);
   try {
     const [, listings, articles] = /Demo data: (\d+) listings, (\d+) help articles/.exec(demo.logs()) ?? [];
     assert.ok(listings >= 40 && articles >= 5, demo.logs());

@@ -14,7 +14,7 @@ const blocks = (language) => [...readme.matchAll(new RegExp("```" + language + "
 let server;
 let token;
 before(async () => {
-  server = await startServer({}, { args: ["serve", "--demo"] });
+  server = await startServer({}, ["--demo"]);
   token = server.token({ sub: "ada", name: "Ada" });
 });
 after(() => server.stop());

@@ -8,9 +8,11 @@ import { within } from "./wait.mjs";
 const FIXTURES = fileURLToPath(new URL("../fixtures/clients", import.meta.url));
 const DEADLINE = 10_000;
 
+const KEY = "test";
+
 /** The environment that makes a server use an AI at `url`. */
 function environment(url) {
-  return { AI_PROVIDER: "openai", OPENAI_BASE_URL: `${url}/v1`, OPENAI_API_KEY: "test" };
+  return { AI_PROVIDER: "openai", OPENAI_BASE_URL: `${url}/v1`, OPENAI_API_KEY: KEY };
 }
 
 /** Starts the third-party server with this suite's fixtures: `{env, requests(), stop()}`. */
@@ -55,9 +57,19 @@ class Call {
     return this;
   }
 
+  /** Calls tools, `[name, arguments]` each, and ends. */
+  callTools(...calls) {
+    calls.forEach(([name, input], index) => {
+      const id = `call_${index}`;
+      this.#choice({ tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] });
+      this.#choice({ tool_calls: [{ index, function: { arguments: JSON.stringify(input) } }] });
+    });
+    this.finish("tool_calls");
+  }
+
   /** Ends the answer as providers do. */
-  finish() {
-    this.#choice({}, "stop");
+  finish(reason = "stop") {
+    this.#choice({}, reason);
     const usage = { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 };
     this.#event({
       id: "chatcmpl-1",
@@ -105,6 +117,12 @@ export async function startUpstream() {
   const waiting = [];
   let answerer;
   const server = http.createServer(async (request, response) => {
+    // A worker asks for the models at its start, to see whether its key is accepted.
+    const isKnown = request.headers.authorization === `Bearer ${KEY}`;
+    if (!isKnown || request.url.endsWith("/models")) {
+      response.writeHead(isKnown ? 200 : 401, { "content-type": "application/json" }).end('{"data":[]}');
+      return;
+    }
     request.setEncoding("utf8");
     let body = "";
     for await (const text of request) body += text;

@@ -6,10 +6,12 @@ import { after, afterEach, before, describe, test } from "node:test";
 import {
   asUser,
   assertGapless,
+  campusHub,
   emitOk,
   expectEvent,
   expectTimed,
   hangUp,
+  hangUpRaw,
   heard,
   payloads,
   startServer,
@@ -18,12 +20,13 @@ import {
   temporaryFolder,
 } from "./harness.mjs";
 
-const SERVE = ["serve", "--no-worker"];
+const NO_WORKER = ["--no-worker"];
+const SERVE = ["serve", ...NO_WORKER];
 const shared = () => ({ REDIS_URL: process.env.TEST_REDIS_URL, REDIS_PREFIX: `clients-${randomUUID()}` });
 
 /** A server without a worker, on PostgreSQL. */
 function startWeb(env) {
-  return startServer({ ...shared(), CHUNK_WINDOW: "5ms", ...env }, { args: SERVE, database: "postgres" });
+  return startServer({ ...shared(), CHUNK_WINDOW: "5ms", ...env }, NO_WORKER, { database: "postgres" });
 }
 
 /** A user with one tab on each of these servers, all in one conversation with the AI. */
@@ -39,7 +42,24 @@ async function tabsOn(servers) {
   return { user, id, tabs };
 }
 
-afterEach(() => hangUp());
+/** What the AI makes of a search for lamps. */
+const LAMPS = JSON.stringify({ category: null, keywords: ["lamp"], minPrice: null, maxPrice: null });
+
+/** Puts a lamp among the listings. */
+function offerLamp(server) {
+  const lamp = { title: "Desk Lamp", category: "Furniture", price: 15 };
+  return server.ok("POST", "/v1/listings", { as: server.user("admin"), body: lamp });
+}
+
+function assertLamp(frame) {
+  assert.equal(frame.type, "agent.response", JSON.stringify(frame));
+  assert.deepEqual([frame.payload.results[0]?.title, frame.payload.degraded], ["Desk Lamp", undefined]);
+}
+
+afterEach(() => {
+  hangUp();
+  hangUpRaw();
+});
 
 describe("two servers and two workers", () => {
   let upstream;
@@ -195,6 +215,23 @@ describe("two servers and two workers", () => {
     }
   });
 
+  test("two hundred searches over two servers are each done and answered once", async () => {
+    await offerLamp(one);
+    upstream.answerAll((call) => call.say(LAMPS).finish());
+    try {
+      const clients = [await campusHub(one, one.user()), await campusHub(two, two.user())];
+      const asked = Array.from({ length: 200 }, (_, n) => clients[n % 2].search(`lamp number ${n}`, `search-${n}`));
+      for (const frame of await Promise.all(asked)) assertLamp(frame);
+      for (const client of clients) {
+        await client.search("");
+        assert.equal(new Set(client.frames.map(({ requestId }) => requestId)).size, 101);
+        assert.equal(client.frames.length, 101, "one answer each");
+      }
+    } finally {
+      upstream.answerAll(undefined);
+    }
+  });
+
   test("health names Redis", async () => {
     assert.equal((await one.ok("GET", "/health")).redis, "ok");
   });
@@ -256,6 +293,28 @@ describe("a worker that goes", () => {
     }
   });
 
+  test("killed with a search in its hands: another worker takes it over within 5 s, and it is answered once", async () => {
+    await offerLamp(web);
+    const busy = await web.beside("worker");
+    const idle = [];
+    try {
+      const client = await campusHub(web, web.user());
+      const answer = client.search("a bright lamp", "search-1", 15_000);
+      await upstream.call();
+      idle.push(await web.beside("worker"));
+      const died = Date.now();
+      await busy.kill9();
+      const again = await upstream.call();
+      assert.ok(again.at - died < 5_000, `taken over after ${again.at - died} ms`);
+      again.say(LAMPS).finish();
+      assertLamp(await answer);
+      await client.search("");
+      assert.equal(client.frames.length, 2);
+    } finally {
+      for (const worker of [busy, ...idle]) await worker.stop();
+    }
+  });
+
   test("told to end: it ends with 0 and its answer is stored at once", async () => {
     const { busy, idle, tab } = await inTheMiddle("Half a ");
     try {
@@ -284,6 +343,23 @@ test("without Redis the server says so and works, and so does its own worker", a
     assert.equal(assistantMessage.content, "Still here.");
   } finally {
     hangUp();
+    await server.stop();
+    await upstream.stop();
+  }
+});
+
+test("a worker whose key is not accepted says so at its start and ends with 1", async () => {
+  const upstream = await startUpstream();
+  const server = await startServer({ ...upstream.env, ...shared() }, NO_WORKER, { database: "postgres" });
+  try {
+    const { code, stdout, stderr } = await switchboard(["worker"], { ...server.env, OPENAI_API_KEY: "wrong-key" });
+    assert.equal(code, 1, stderr);
+    assert.equal(stdout, "", "it is not ready");
+    const said = stderr.split("\n").filter((line) => line.startsWith("switchboard:"));
+    assert.equal(said.length, 1, stderr);
+    assert.match(said[0], /OPENAI_API_KEY/);
+    assert.ok(!stderr.includes("wrong-key"));
+  } finally {
     await server.stop();
     await upstream.stop();
   }
