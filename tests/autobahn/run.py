@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -66,6 +67,8 @@ def main():
     target = urlsplit(options.url)
     if target.scheme != "ws" or target.hostname not in ("127.0.0.1", "localhost", "::1"):
         parser.error("the URL must be ws:// on this machine")
+    # Servers may drop a connection while a case still sends: that is for the case to judge.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     headers = [line for line in os.environ.get("AUTOBAHN_HEADERS", "").splitlines() if line]
     with tempfile.TemporaryDirectory(prefix="autobahn-") as folder:
         kinds = [kind for kind in load(options.package, folder) if case_id(kind).startswith(options.only)]
