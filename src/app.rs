@@ -14,7 +14,7 @@ use crate::{
     config::{AiEndpoint, AiProvider, Config},
     domain::{Clock, Timestamp, error::Error},
     realtime::{
-        bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, recent::Searches, redis::Redis, snapshots::Snapshots,
+        bus::Bus, hub::Hub, jobs::Jobs, limits::Limits, recent::Understood, redis::Redis, snapshots::Snapshots,
         typing::Typing,
     },
     store::Store,
@@ -40,8 +40,8 @@ pub struct App {
     pub snapshots: Arc<Snapshots>,
     /// Who types right now.
     pub typing: Typing,
-    /// What searches leave behind for the next ones.
-    pub searches: Searches,
+    /// What the AI has made of queries a moment ago.
+    pub understood: Understood,
     /// What people may do within a minute.
     pub limits: Limits,
     /// Who answers.
@@ -111,7 +111,7 @@ impl App {
             redis,
             snapshots,
             typing: Typing::default(),
-            searches: Searches::default(),
+            understood: Understood::default(),
             limits: Limits::default(),
             assistant,
             searchable: Mutex::default(),

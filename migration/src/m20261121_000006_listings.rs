@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{big_integer, big_integer_null, boolean, integer, text, text_null},
+    schema::{big_integer, boolean, integer, text, text_null},
 };
 
 use crate::tools::index;
@@ -20,7 +20,8 @@ impl MigrationTrait for Migration {
         manager.create_table(passages()).await?;
         manager.create_index(index("passages", &["article_id"])).await?;
         manager.create_table(searches()).await?;
-        manager.create_index(index("searches", &["at"])).await
+        manager.create_index(index("searches", &["at"])).await?;
+        manager.create_index(index("searches", &["user_id", "at"])).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -87,9 +88,9 @@ fn searches() -> TableCreateStatement {
         .col(text("user_id"))
         // Lower case, single spaces, so that the same search counts as one.
         .col(text("query"))
-        .col(text_null("category"))
-        .col(big_integer_null("min_price_cents"))
-        .col(big_integer_null("max_price_cents"))
+        // JSON: what was understood, and the ids of what was found; the same person's next search may lean on them.
+        .col(text("filters"))
+        .col(text("results"))
         .col(integer("result_count"))
         .col(boolean("degraded"))
         .col(big_integer("at"))

@@ -101,10 +101,19 @@ pub struct RecordedSearch<'a> {
     pub query: &'a str,
     /// What was understood.
     pub filters: &'a Filters,
-    /// How many listings were found.
-    pub result_count: usize,
+    /// What was found.
+    pub results: &'a [Listing],
     /// The AI failed and keywords were searched instead.
     pub degraded: bool,
+}
+
+/// What somebody has searched for and found last, for searches that lean on it ("cheaper ones").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastSearch {
+    /// What was understood.
+    pub filters: Filters,
+    /// What was found, as it is now.
+    pub results: Vec<Listing>,
 }
 
 /// What many search for.

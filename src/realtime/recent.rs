@@ -9,7 +9,7 @@ use std::{
 use chrono::TimeDelta;
 
 use super::lock;
-use crate::domain::{Timestamp, ids::UserId, listing::Listing, search::Filters};
+use crate::domain::{Timestamp, search::Filters};
 
 /// Remembers the latest entries for a while.
 pub struct Recent<K, V> {
@@ -69,29 +69,12 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     }
 }
 
-/// What a person has searched for and found last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastSearch {
-    /// What was understood.
-    pub filters: Filters,
-    /// What was found, without descriptions.
-    pub results: Vec<Listing>,
-}
+/// What the AI has made of queries, by the query and a fingerprint of the categories there are; each process has its own.
+pub type Understood = Recent<(String, u64), Filters>;
 
-/// What searches leave behind for the next ones; each process has its own.
-pub struct Searches {
-    /// What the AI has made of a query, by the query and a fingerprint of the categories there are.
-    pub understood: Recent<(String, u64), Filters>,
-    /// Each person's last search, which "cheaper ones" refers to.
-    pub last: Recent<UserId, LastSearch>,
-}
-
-impl Default for Searches {
+impl Default for Understood {
     fn default() -> Self {
-        Self {
-            understood: Recent::new(TimeDelta::minutes(10), 10_000),
-            last: Recent::new(TimeDelta::minutes(30), 5_000),
-        }
+        Self::new(TimeDelta::minutes(10), 10_000)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::{
         search::{Filters, RecordedSearch, SearchAnswer, SearchJob, checked_query},
         user::Caller,
     },
-    realtime::recent::LastSearch,
 };
 
 /// Results of one search, unless the asker wants fewer or more.
@@ -152,17 +151,14 @@ async fn nearest(app: &App, filters: &Filters) -> Result<Option<Nearest>, Error>
 
 /// None of this is worth failing a search for.
 async fn remember(app: &App, asker: &UserId, wanted: &Wanted, found: &Found) {
-    let now = app.now();
-    let results = found.results.iter().map(|listing| Listing { description: None, ..listing.clone() }).collect();
-    app.searches.last.put(asker.clone(), LastSearch { filters: found.filters.clone(), results }, now);
     let recorded = RecordedSearch {
         user: asker,
         query: &wanted.query,
         filters: &found.filters,
-        result_count: found.results.len(),
+        results: &found.results,
         degraded: found.degraded,
     };
-    if let Err(error) = app.store.record_search(recorded, now).await {
+    if let Err(error) = app.store.record_search(recorded, app.now()).await {
         tracing::warn!(?error, "cannot record a search");
     }
 }

@@ -5,10 +5,16 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use chrono::TimeDelta;
+
 use crate::{
     app::App,
     assistant::Assistant,
-    domain::{ids::UserId, query, search::Filters},
+    domain::{
+        ids::UserId,
+        query,
+        search::{Filters, LastSearch},
+    },
 };
 
 /// Words with which a query may lean on the one before it where rules do not see how; the AI is told of that one then.
@@ -17,6 +23,9 @@ const FOLLOWING_ON: [&str; 9] = ["its", "they", "this", "other", "another", "els
 
 /// Beginnings that do the same.
 const BEGINNINGS: [&str; 5] = ["and ", "or ", "but ", "only ", "just "];
+
+/// A search is leant on for so long.
+const LEANT_ON: TimeDelta = TimeDelta::minutes(30);
 
 /// What was understood of a query.
 pub(super) struct Understood {
@@ -35,7 +44,7 @@ impl From<Filters> for Understood {
 
 /// Understands a query; never fails.
 pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categories: &[String]) -> Understood {
-    let last = app.searches.last.get(asker, app.now());
+    let last = last_search(app, asker).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
     if let Some(filters) = follow_up {
         let alone = query::understand(query, categories);
@@ -49,7 +58,7 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
     let previous = last.map(|last| last.filters).filter(|_| follows_on(&normal));
     let key = (normal, fingerprint(categories));
     if previous.is_none()
-        && let Some(filters) = app.searches.understood.get(&key, app.now())
+        && let Some(filters) = app.understood.get(&key, app.now())
     {
         return filters.into();
     }
@@ -59,7 +68,7 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
             match previous {
                 Some(previous) => taken_over(checked, &said, &previous).into(),
                 None => {
-                    app.searches.understood.put(key, checked.clone(), app.now());
+                    app.understood.put(key, checked.clone(), app.now());
                     checked.into()
                 }
             }
@@ -69,6 +78,14 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
             Understood { degraded: true, ..query::understand(query, categories).into() }
         }
     }
+}
+
+/// What "cheaper ones" refers to, whichever process answered it. Without it the query stands for itself.
+async fn last_search(app: &App, asker: &UserId) -> Option<LastSearch> {
+    app.store.last_search(asker, app.now() - LEANT_ON).await.unwrap_or_else(|error| {
+        tracing::warn!(?error, "cannot look up somebody's last search");
+        None
+    })
 }
 
 /// Lower case and single spaces, so that the same search is recognised.

@@ -61,6 +61,18 @@ impl Store {
         Ok(domain(found.ok_or(Error::NotFound("listing"))?)?)
     }
 
+    /// Those of these listings that there are, in the same order.
+    pub(super) async fn listings_in_order(&self, ids: &[ListingId]) -> Result<Vec<Listing>, Error> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let wanted = listing::Column::Id.is_in(ids.iter().map(ListingId::as_str));
+        let found = listing::Entity::find().filter(wanted).all(self.read()).await?;
+        let mut found = found.into_iter().map(domain).collect::<Result<Vec<_>, _>>()?;
+        found.sort_by_key(|listing| ids.iter().position(|id| *id == listing.id));
+        Ok(found)
+    }
+
     /// A page of listings, newest first, and the cursor of the next page.
     ///
     /// # Errors

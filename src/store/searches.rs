@@ -1,13 +1,14 @@
 //! What people have searched for, so that agents see what is wanted.
 
 use chrono::TimeDelta;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{Store, entities::search, rows, sql::statement};
 use crate::domain::{
     Timestamp,
     error::Error,
-    search::{PopularSearch, RecordedSearch},
+    ids::{ListingId, UserId},
+    search::{LastSearch, PopularSearch, RecordedSearch},
 };
 
 /// How long a search is remembered.
@@ -22,19 +23,37 @@ impl Store {
     /// # Errors
     /// Only when the database fails.
     pub async fn record_search(&self, new: RecordedSearch<'_>, at: Timestamp) -> Result<(), Error> {
+        let ids: Vec<&str> = new.results.iter().map(|listing| listing.id.as_str()).collect();
         let row = search::ActiveModel {
             id: Set(uuid::Uuid::now_v7().to_string()),
             user_id: Set(new.user.to_string()),
             query: Set(new.query.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()),
-            category: Set(new.filters.category.clone()),
-            min_price_cents: Set(new.filters.min_price.map(|least| least.cents())),
-            max_price_cents: Set(new.filters.max_price.map(|most| most.cents())),
-            result_count: Set(i32::try_from(new.result_count).unwrap_or(i32::MAX)),
+            filters: Set(serde_json::to_string(new.filters).map_err(Error::internal)?),
+            results: Set(serde_json::to_string(&ids).map_err(Error::internal)?),
+            result_count: Set(i32::try_from(ids.len()).unwrap_or(i32::MAX)),
             degraded: Set(new.degraded),
             at: Set(at.timestamp_millis()),
         };
         search::Entity::insert(row).exec_without_returning(self.write()).await?;
         Ok(())
+    }
+
+    /// The last search of this person since then.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn last_search(&self, user: &UserId, since: Timestamp) -> Result<Option<LastSearch>, Error> {
+        let newest = search::Entity::find()
+            .filter(search::Column::UserId.eq(user.as_str()))
+            .filter(search::Column::At.gte(since.timestamp_millis()))
+            .order_by_desc(search::Column::At)
+            .order_by_desc(search::Column::Id)
+            .one(self.read())
+            .await?;
+        let Some(row) = newest else { return Ok(None) };
+        let filters = serde_json::from_str(&row.filters).map_err(Error::internal)?;
+        let ids: Vec<ListingId> = serde_json::from_str(&row.results).map_err(Error::internal)?;
+        Ok(Some(LastSearch { filters, results: self.listings_in_order(&ids).await? }))
     }
 
     /// What was searched for since then, most often first. At most 200.

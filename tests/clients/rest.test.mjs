@@ -218,6 +218,7 @@ test("personas and health are there for everybody", async () => {
   assert.equal(typeof health.body.websocket.status, "string");
   const raw = await server.ok("GET", "/ws/health");
   for (const field of ["status", "connections", "activeChats", "uptime"]) assert.ok(field in raw, field);
+  assert.equal(raw.status, "healthy");
   hangUp(tab);
 });
 

@@ -5,7 +5,7 @@ use switchboard::{
         error::Error,
         ids::{ListingId, UserId},
         listing::{Listing, ListingChange, ListingStatus, NewListing, Price},
-        search::{Filters, RecordedSearch},
+        search::{Filters, LastSearch, RecordedSearch},
     },
     store::ListingFilter,
 };
@@ -176,12 +176,23 @@ async fn searches_are_remembered_for_ninety_days() {
     on_both(async |both| {
         let user = UserId::trusted("carla");
         let filters = Filters { max_price: Some(Price::from_cents(5)), ..Filters::default() };
-        for (query, result_count, seconds) in
-            [("Red  Bike", 2, 0), ("red bike", 5, 10), ("desk", 0, 20), ("lamp", 1, 30)]
-        {
-            let search = RecordedSearch { user: &user, query, filters: &filters, result_count, degraded: false };
+        let mut listings = vec![];
+        for n in 0..5 {
+            listings
+                .push(both.ask(async |store| store.create_listing(new(&format!("t{n}"), "Bike"), at(0)).await).await);
+        }
+        let nobody = both.ask(async |store| store.last_search(&user, at(0)).await).await;
+        assert_eq!(nobody, None);
+        for (query, count, seconds) in [("Red  Bike", 2, 0), ("red bike", 5, 10), ("desk", 0, 20), ("lamp", 1, 30)] {
+            let results = &listings[..count];
+            let search = RecordedSearch { user: &user, query, filters: &filters, results, degraded: false };
             both.ask(async |store| store.record_search(search, at(seconds)).await).await;
         }
+        let last = both.ask(async |store| store.last_search(&user, at(30)).await).await;
+        assert_eq!(last, Some(LastSearch { filters: filters.clone(), results: listings[..1].to_vec() }));
+        assert_eq!(both.ask(async |store| store.last_search(&user, at(31)).await).await, None, "long ago");
+        let stranger = UserId::trusted("stan");
+        assert_eq!(both.ask(async |store| store.last_search(&stranger, at(0)).await).await, None);
         let popular = both.ask(async |store| store.popular_searches(at(0), 2).await).await;
         let lines: Vec<_> =
             popular.iter().map(|line| (line.query.as_str(), line.count, line.average_results, line.last_at)).collect();
