@@ -4,11 +4,16 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
     sync::Mutex,
+    time::Duration,
 };
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
-use super::lock;
+use super::{
+    lock,
+    redis::{Redis, cause},
+};
 use crate::domain::{Timestamp, ids::UserId, listing::Listing, search::Filters};
 
 /// Remembers the latest entries for a while.
@@ -69,8 +74,14 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     }
 }
 
+/// How long "cheaper ones" refers to a search.
+const LAST_SEARCH_LIFETIME: TimeDelta = TimeDelta::minutes(30);
+
+/// A search waits no longer than this to learn what another process has answered before.
+const LOOK_LIMIT: Duration = Duration::from_millis(100);
+
 /// What a person has searched for and found last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSearch {
     /// What was understood.
     pub filters: Filters,
@@ -78,21 +89,64 @@ pub struct LastSearch {
     pub results: Vec<Listing>,
 }
 
-/// What searches leave behind for the next ones; each process has its own.
+/// What searches leave behind for the next ones.
 pub struct Searches {
     /// What the AI has made of a query, by the query and a fingerprint of the categories there are.
     pub understood: Recent<(String, u64), Filters>,
-    /// Each person's last search, which "cheaper ones" refers to.
-    pub last: Recent<UserId, LastSearch>,
+    last: Recent<UserId, LastSearch>,
+    /// A person's next search may go to another process.
+    redis: Option<Redis>,
 }
 
 impl Default for Searches {
     fn default() -> Self {
         Self {
             understood: Recent::new(TimeDelta::minutes(10), 10_000),
-            last: Recent::new(TimeDelta::minutes(30), 5_000),
+            last: Recent::new(LAST_SEARCH_LIFETIME, 5_000),
+            redis: None,
         }
     }
+}
+
+impl Searches {
+    /// For one of several processes.
+    #[must_use]
+    pub fn over_redis(redis: Redis) -> Self {
+        Self { redis: Some(redis), ..Self::default() }
+    }
+
+    /// A person's last search, which "cheaper ones" refers to. Without Redis, the last one that this process knows of.
+    pub async fn last_of(&self, user: &UserId, now: Timestamp) -> Option<LastSearch> {
+        let here = self.last.get(user, now);
+        let Some(redis) = self.redis.as_ref().filter(|redis| redis.is_well()) else { return here };
+        let mut commands = redis::pipe();
+        commands.get(key(redis, user));
+        let found: redis::RedisResult<(Option<Vec<u8>>,)> = redis.ask_within(LOOK_LIMIT, &commands).await;
+        match found {
+            Ok((bytes,)) => bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            Err(error) => {
+                tracing::debug!(cause = cause(&error), "cannot look for a person's last search");
+                here
+            }
+        }
+    }
+
+    /// Remembers a person's last search.
+    pub async fn keep_last(&self, user: &UserId, last: LastSearch, now: Timestamp) {
+        let bytes = serde_json::to_vec(&last);
+        self.last.put(user.clone(), last, now);
+        let Some(redis) = self.redis.as_ref().filter(|redis| redis.is_well()) else { return };
+        let Ok(bytes) = bytes else { return };
+        let mut commands = redis::pipe();
+        commands.set_ex(key(redis, user), bytes, LAST_SEARCH_LIFETIME.num_seconds().unsigned_abs()).ignore();
+        if let Err(error) = redis.ask_within::<()>(LOOK_LIMIT, &commands).await {
+            tracing::debug!(cause = cause(&error), "cannot keep a person's last search");
+        }
+    }
+}
+
+fn key(redis: &Redis, user: &UserId) -> String {
+    redis.key(&format!("last-search:{user}"))
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ async fn nearest(app: &App, filters: &Filters) -> Result<Option<Nearest>, Error>
 async fn remember(app: &App, asker: &UserId, wanted: &Wanted, found: &Found) {
     let now = app.now();
     let results = found.results.iter().map(|listing| Listing { description: None, ..listing.clone() }).collect();
-    app.searches.last.put(asker.clone(), LastSearch { filters: found.filters.clone(), results }, now);
+    app.searches.keep_last(asker, LastSearch { filters: found.filters.clone(), results }, now).await;
     let recorded = RecordedSearch {
         user: asker,
         query: &wanted.query,

@@ -33,7 +33,7 @@ impl From<Filters> for Understood {
 
 /// Understands a query; never fails.
 pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categories: &[String]) -> Understood {
-    let last = app.searches.last.get(asker, app.now());
+    let last = app.searches.last_of(asker, app.now()).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
     if let Some(filters) = follow_up {
         return filters.into();
