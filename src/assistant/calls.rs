@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::tools::{Call, Tool};
 
 /// A model that calls more at once is told nothing about the rest.
-const CALLS_MAX: usize = 8;
+const CALLS_MAX: usize = 4;
 /// The longest arguments of one call, in bytes; longer ones cannot be read.
 const ARGUMENTS_MAX: usize = 16 << 10;
 

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Answering, Call, Delta, Finish, Found, Prompt, Tool, estimated_usage,
-    phrases::{self, Reply},
+    phrases::{self, Reply, SmallTalk},
     tools::cut,
 };
 use crate::domain::{
@@ -67,7 +67,7 @@ fn calls(prompt: &Prompt) -> Vec<Call> {
         let searches = prompt.tools.iter().filter(|tool| **tool != Tool::CallPerson);
         return match person {
             Some(person) if phrases::wants_person(question) => vec![person],
-            _ if phrases::pleasantry(question).is_some() => vec![],
+            _ if small_talk(question).is_some() => vec![],
             _ => searches.map(|tool| Call::own(*tool, cut(question, QUERY_CHARS).trim())).collect(),
         };
     }
@@ -84,22 +84,29 @@ fn reply(prompt: &Prompt) -> Reply {
         return phrases::unable(prompt.support);
     }
     if prompt.rounds.is_empty()
-        && let Some(pleasantry) = phrases::pleasantry(question)
+        && let Some(talk) = small_talk(question)
     {
-        return phrases::pleased(pleasantry, &prompt.tools, prompt.support);
+        return phrases::small_talk(talk, &prompt.tools, prompt.support);
     }
     let finds = Finds::of(prompt);
     let is_person_called = found(prompt).any(|found| *found == Found::PersonCalled);
     if is_person_called && phrases::wants_person(question) {
         return phrases::person_called();
     }
-    if finds.is_empty() {
+    if finds.is_empty() && found(prompt).any(|found| *found == Found::Failed) {
+        phrases::out_of_order(prompt.support)
+    } else if finds.is_empty() {
         phrases::nothing(prompt.support, is_person_called)
     } else if finds.passages.is_empty() || (!finds.listings.is_empty() && prefers_listings(question, &finds)) {
         phrases::listings(&finds.listings)
     } else {
         phrases::passages(&finds.passages, prompt.support)
     }
+}
+
+/// A message with nothing in it that could be looked up.
+fn small_talk(question: &str) -> Option<SmallTalk> {
+    phrases::pleasantry(question).or_else(|| indexed(question).is_empty().then_some(SmallTalk::Other))
 }
 
 fn found(prompt: &Prompt) -> impl Iterator<Item = &Found> {
@@ -141,11 +148,11 @@ fn prefers_listings(question: &str, finds: &Finds<'_>) -> bool {
     let asks = words(question).first().is_some_and(|word| QUESTION_WORDS.contains(&word.as_str()));
     let listings = finds.listings.iter().map(|listing| {
         let names = format!("{} {}", listing.title, listing.category);
-        coverage(&filters, &names, listing.description.as_deref().unwrap_or_default())
+        coverage(question, &names, listing.description.as_deref().unwrap_or_default())
     });
     let passages = finds.passages.iter().map(|passage| {
         let names = format!("{} {}", passage.title, passage.heading.as_deref().unwrap_or_default());
-        coverage(&filters, &names, &passage.text)
+        coverage(question, &names, &passage.text)
     });
     let listings = listings.max().unwrap_or_default() + if names_price { 100 } else { 0 };
     let passages = passages.max().unwrap_or_default() + if asks { 50 } else { 0 };
@@ -158,13 +165,11 @@ fn meant(question: &str, listings: &[&Listing]) -> Filters {
 }
 
 /// How much of the question stands in a find, in percent; what stands in its names counts twice.
-fn coverage(filters: &Filters, names: &str, text: &str) -> usize {
-    let (names, text) = (indexed(names), indexed(text));
-    let points = |keyword: &String| {
-        let keyword = Word::new(keyword.clone());
-        let is_same = |word: &Word| word.stem == keyword.stem || slips(&keyword.text, &word.text).is_some();
+fn coverage(question: &str, names: &str, text: &str) -> usize {
+    let (wanted, names, text) = (indexed(question), indexed(names), indexed(text));
+    let points = |wanted: &Word| {
+        let is_same = |word: &Word| word.stem == wanted.stem || slips(&wanted.text, &word.text).is_some();
         if names.iter().any(is_same) { 2 } else { usize::from(text.iter().any(is_same)) }
     };
-    let all: usize = filters.keywords.iter().map(points).sum();
-    all * 100 / filters.keywords.len().max(1)
+    wanted.iter().map(points).sum::<usize>() * 100 / wanted.len().max(1)
 }

@@ -62,26 +62,28 @@ impl Reply {
     }
 }
 
-/// A message that asks nothing.
+/// A message that asks for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pleasantry {
+pub(super) enum SmallTalk {
     /// "Hello there!"
     Greeting,
     /// "Thank you very much."
     Thanks,
+    /// "What can you do?"
+    Other,
 }
 
 /// What a message is that has nothing but polite words.
-pub(super) fn pleasantry(message: &str) -> Option<Pleasantry> {
+pub(super) fn pleasantry(message: &str) -> Option<SmallTalk> {
     let words = words(message);
     let is = |known: &[&str], telling: usize| {
         let tells = |word: &String| known.iter().take(telling).any(|known| known == word);
         words.iter().all(|word| known.contains(&word.as_str())) && words.iter().any(tells)
     };
     if is(&GREETINGS, 7) {
-        return Some(Pleasantry::Greeting);
+        return Some(SmallTalk::Greeting);
     }
-    is(&THANKS, 4).then_some(Pleasantry::Thanks)
+    is(&THANKS, 4).then_some(SmallTalk::Thanks)
 }
 
 /// True for "talk to a human", "I need a real person", "agent please".
@@ -113,11 +115,12 @@ pub(super) fn unable(support: bool) -> Reply {
     Reply::of(if support { UNABLE_SUPPORT } else { UNABLE })
 }
 
-/// In answer to a message that asks nothing.
-pub(super) fn pleased(pleasantry: Pleasantry, tools: &[Tool], support: bool) -> Reply {
-    let opening = match pleasantry {
-        Pleasantry::Greeting => "Hello!",
-        Pleasantry::Thanks => "You are welcome!",
+/// In answer to a message that asks for nothing.
+pub(super) fn small_talk(talk: SmallTalk, tools: &[Tool], support: bool) -> Reply {
+    let opening = match talk {
+        SmallTalk::Greeting => "Hello! ",
+        SmallTalk::Thanks => "You are welcome! ",
+        SmallTalk::Other => "",
     };
     let place = match (tools.contains(&Tool::SearchArticles), tools.contains(&Tool::SearchListings)) {
         (true, true) => "in the help articles and among the listings",
@@ -126,7 +129,7 @@ pub(super) fn pleased(pleasantry: Pleasantry, tools: &[Tool], support: bool) -> 
     };
     let person = if support { " A person from the team reads along and can answer, too." } else { "" };
     Reply::of(format!(
-        "{opening} No AI is configured here, but I can look things up {place}: just ask, in a few words.{person}"
+        "{opening}No AI is configured here, but I can look things up {place}: just ask, in a few words.{person}"
     ))
 }
 
@@ -143,6 +146,13 @@ pub(super) fn nothing(support: bool, person_called: bool) -> Reply {
         (false, _) => "Other words may find it: a few that name the thing are best.",
     };
     Reply::of(format!("I am sorry, I have found nothing about this. {rest}\n\n{NO_AI}"))
+}
+
+/// The search itself has failed.
+pub(super) fn out_of_order(support: bool) -> Reply {
+    let rest =
+        if support { "A person from the team reads along and can answer you here." } else { "Please try again." };
+    Reply::of(format!("I am sorry, I cannot look anything up right now. {rest}\n\n{NO_AI}"))
 }
 
 /// Listings that fit.
@@ -237,10 +247,10 @@ mod tests {
     #[test]
     fn politeness_is_told_from_questions() {
         for greeting in ["Hello!", "hi there", "Good morning", "hey 👋"] {
-            assert_eq!(pleasantry(greeting), Some(Pleasantry::Greeting), "{greeting}");
+            assert_eq!(pleasantry(greeting), Some(SmallTalk::Greeting), "{greeting}");
         }
         for thanks in ["Thanks a lot", "thank you very much!", "great, thanks"] {
-            assert_eq!(pleasantry(thanks), Some(Pleasantry::Thanks), "{thanks}");
+            assert_eq!(pleasantry(thanks), Some(SmallTalk::Thanks), "{thanks}");
         }
         for other in ["", "👋", "hello, is the sofa there?", "you", "thanks, but no", "a lot", "evening"] {
             assert_eq!(pleasantry(other), None, "{other}");

@@ -10,7 +10,7 @@ use crate::domain::{
 
 /// The most of a listing's description and of a passage that a model is shown, in characters.
 const DESCRIPTION_CHARS: usize = 300;
-const PASSAGE_CHARS: usize = 1500;
+const PASSAGE_CHARS: usize = 1200;
 
 /// Something that the model may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,11 +145,12 @@ impl Call {
 }
 
 fn searched(tool: Tool, arguments: &Value) -> Wanted {
-    let text = |names: &[&str]| lenient::field(arguments, names).and_then(Value::as_str).unwrap_or_default();
+    // A search for "any" thing is one for all the same; only a category of that name is none.
+    let query = arguments.get("query").and_then(Value::as_str).unwrap_or_default().trim();
+    let category = lenient::field(arguments, &["category"]).and_then(Value::as_str);
     let price = |names: &[&str]| lenient::field(arguments, names).and_then(lenient::price);
-    let query = text(&["query", "q", "keywords"]);
     let filters = Filters {
-        category: Some(text(&["category"]).to_owned()).filter(|category| !category.is_empty()),
+        category: category.map(str::to_owned),
         keywords: Vec::new(),
         min_price: price(&["min_price", "minPrice"]),
         max_price: price(&["max_price", "maxPrice"]),

@@ -10,15 +10,18 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// Longer words are cut: no language has them, and databases limit what an index can hold.
 const WORD_CHARS_MAX: usize = 40;
 
+/// From so many letters on, a word with a wrong one is still recognised.
+const LETTERS_OF_LONG: usize = 6;
+
 /// Words that say nothing about what is meant, in any text.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
-    "does", "done", "for", "from", "get", "got", "had", "has", "have", "he", "hello", "her", "here", "hey", "hi",
-    "his", "how", "i", "id", "if", "ill", "im", "in", "into", "is", "it", "its", "ive", "just", "let", "may", "me",
-    "might", "must", "my", "no", "not", "of", "off", "oh", "ok", "on", "or", "our", "out", "please", "shall", "she",
-    "should", "so", "some", "than", "thank", "thanks", "that", "thats", "the", "their", "them", "then", "there",
-    "these", "they", "this", "those", "to", "too", "us", "very", "was", "we", "were", "what", "whats", "when", "where",
-    "which", "who", "why", "will", "with", "would", "you", "your",
+    "does", "done", "for", "from", "get", "got", "had", "happen", "happens", "has", "have", "he", "hello", "her",
+    "here", "hey", "hi", "his", "how", "i", "id", "if", "ill", "im", "in", "into", "is", "it", "its", "ive", "just",
+    "let", "may", "me", "might", "must", "my", "no", "not", "of", "off", "oh", "ok", "on", "or", "our", "out",
+    "please", "shall", "she", "should", "so", "some", "than", "thank", "thanks", "that", "thats", "the", "their",
+    "them", "then", "there", "these", "they", "this", "those", "to", "too", "us", "very", "was", "we", "were", "what",
+    "whats", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
 ];
 
 /// A word as it stands in a text, and what it shares with its other forms.
@@ -117,7 +120,7 @@ fn neighbours(text: &str) -> Vec<(String, Option<String>, bool)> {
     found
 }
 
-/// The parts of a name such as `cmpe202`; none for plain words and numbers.
+/// The parts of a name such as `cmpe202`; none for plain words and numbers, and for names with single letters (`m1`).
 #[must_use]
 pub fn code_parts(word: &str) -> Vec<String> {
     let mut parts: Vec<String> = vec![];
@@ -127,7 +130,8 @@ pub fn code_parts(word: &str) -> Vec<String> {
             _ => parts.push(c.into()),
         }
     }
-    if parts.len() < 2 { vec![] } else { parts }
+    let is_single = |part: &String| part.chars().nth(1).is_none() && !part.chars().any(char::is_numeric);
+    if parts.len() < 2 || parts.iter().any(is_single) { vec![] } else { parts }
 }
 
 /// True when two words may as well be one name: a word beside a number.
@@ -139,20 +143,32 @@ fn is_code(word: &str, next: &str) -> bool {
         && word.chars().count() + next.chars().count() <= WORD_CHARS_MAX
 }
 
-/// How many letters apart two words are, when that may be a slip of the finger: one from 4 letters on, two from 8.
-/// Numbers and names with digits are meant as they are written, and a slip in the first letter is rare.
+/// How many letters apart two words are, when that may be a slip of the finger: one from 4 letters on, two from 8. In
+/// a short word a letter may be missing, doubled or in the wrong place, but another letter makes another word: "boots"
+/// are no "books". Numbers and names with digits are meant as they are written, and a slip in the first letter is rare.
 #[must_use]
 pub fn slips(written: &str, meant: &str) -> Option<usize> {
-    let allowed = slips_allowed(written.chars().count());
-    if allowed == 0 || written.chars().chain(meant.chars()).any(char::is_numeric) {
+    let letters = written.chars().count();
+    let allowed = slips_allowed(letters);
+    if allowed == 0
+        || slips_allowed(meant.chars().count()) == 0
+        || written.chars().chain(meant.chars()).any(char::is_numeric)
+    {
         return None;
     }
     let initial = meant.chars().next();
-    if initial.is_none() || !written.chars().take(2).any(|c| Some(c) == initial) {
+    if !written.chars().take(2).any(|c| Some(c) == initial) {
         return None;
     }
+    let is_another = letters < LETTERS_OF_LONG && written.len() == meant.len() && sorted(written) != sorted(meant);
     let distance = strsim::osa_distance(written, meant);
-    (distance <= allowed).then_some(distance)
+    (distance <= allowed && !is_another).then_some(distance)
+}
+
+fn sorted(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
 }
 
 /// How many slips a word of so many letters may have.
@@ -200,6 +216,7 @@ mod tests {
         assert_eq!(texts("cmpe202"), ["cmpe", "202", "cmpe202"]);
         assert_eq!(texts("the T-shirt"), ["t", "tshirt", "shirt"]);
         assert_eq!(texts("2 of the chairs"), ["2", "chairs"]);
+        assert_eq!(texts("M1"), ["m1"]);
     }
 
     #[test]
@@ -209,6 +226,10 @@ mod tests {
             ("calclus", "calculus", Some(1)),
             ("headfones", "headphones", Some(2)),
             ("amcbook", "macbook", Some(1)),
+            ("chiar", "chair", Some(1)),
+            ("offce", "office", Some(1)),
+            ("boots", "books", None),
+            ("xbox", "box", None),
             ("bok", "book", None),
             ("cmpe202", "cmpe203", None),
             ("spaceship", "scholarship", None),

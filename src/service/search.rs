@@ -96,9 +96,16 @@ pub async fn search(app: &App, asker: &UserId, wanted: &Wanted) -> Result<Found,
 async fn find(app: &App, asker: &UserId, wanted: &Wanted) -> Result<Found, Error> {
     let categories = app.store.categories().await?;
     let understood = understanding::understand(app, asker, &wanted.query, &categories).await;
-    let filters = narrowed(understood.filters, &wanted.within, &categories);
+    let mut filters = narrowed(understood.filters, &wanted.within, &categories);
     // One more tells whether there are more.
     let mut results = app.store.search_listings(&filters, wanted.limit + 1).await?;
+    if let (true, Some(alone)) = (results.is_empty(), understood.alone) {
+        let alone = narrowed(alone, &wanted.within, &categories);
+        results = app.store.search_listings(&alone, wanted.limit + 1).await?;
+        if !results.is_empty() {
+            filters = alone;
+        }
+    }
     let page = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let more = results.len() > page;
     results.truncate(page);

@@ -21,13 +21,15 @@ const BEGINNINGS: [&str; 5] = ["and ", "or ", "but ", "only ", "just "];
 /// What was understood of a query.
 pub(super) struct Understood {
     pub filters: Filters,
+    /// For what was taken for a follow-up: what it means when it was none ("xbox one" after "desk").
+    pub alone: Option<Filters>,
     /// The AI has failed.
     pub degraded: bool,
 }
 
 impl From<Filters> for Understood {
     fn from(filters: Filters) -> Self {
-        Self { filters, degraded: false }
+        Self { filters, alone: None, degraded: false }
     }
 }
 
@@ -36,7 +38,9 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
     let last = app.searches.last_of(asker, app.now()).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
     if let Some(filters) = follow_up {
-        return filters.into();
+        let alone = query::understand(query, categories);
+        let says_something = !alone.keywords.is_empty() || alone.category.is_some();
+        return Understood { filters, alone: says_something.then_some(alone), degraded: false };
     }
     if matches!(app.assistant, Assistant::Offline(_)) {
         return query::understand(query, categories).into();
@@ -62,7 +66,7 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
         }
         Err(error) => {
             tracing::warn!(kind = ?error.kind, cause = %error.cause, "the AI did not understand a search in time");
-            Understood { filters: query::understand(query, categories), degraded: true }
+            Understood { degraded: true, ..query::understand(query, categories).into() }
         }
     }
 }

@@ -61,10 +61,7 @@ impl Store {
     }
 
     /// Forgets searches of more than 90 days ago.
-    ///
-    /// # Errors
-    /// Only when the database fails.
-    pub async fn purge_searches(&self, at: Timestamp) -> Result<(), Error> {
+    pub(super) async fn purge_searches(&self, at: Timestamp) -> Result<(), Error> {
         let end = (at - REMEMBERED).timestamp_millis();
         search::Entity::delete_many().filter(search::Column::At.lt(end)).exec(self.write()).await?;
         Ok(())

@@ -96,7 +96,7 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Forgets sessions and revocations whose time is over.
+    /// Forgets sessions and revocations whose time is over, and old searches.
     ///
     /// # Errors
     /// Only when the database fails.
@@ -107,6 +107,6 @@ impl Store {
             .filter(revoked_token::Column::ExpiresAt.lte(now))
             .exec(self.write())
             .await?;
-        Ok(())
+        self.purge_searches(at).await
     }
 }

@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use switchboard::assistant::{Finish, Kind};
+use switchboard::assistant::{Finish, Kind, Tool};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     ask, assistant, finish, prompt,
-    scripted::{Reply, STOP, Scripted, text},
+    scripted::{CALLED, Reply, STOP, Scripted, call, text},
     settings,
+    tools::offering,
 };
 
 fn good() -> Reply {
@@ -155,12 +156,20 @@ async fn no_key_and_no_words_reach_the_log_at_any_level() {
     let replies = [
         Reply::status(500, "", quoted),
         Reply::stream(&format!("{}data: {{\"private answer\n\n", text("private answer"))),
+        Reply::stream(&format!("{}{CALLED}", call(0, "private", "private_tool", "{\"query\":\"private"))),
+        Reply::status(400, "", r#"{"error":{"message":"private response_format"}}"#),
+        Reply::stream(&format!("{}{STOP}", text("private nonsense"))),
     ];
     let server = Scripted::start(replies).await;
     let mut settings = settings(&server.base_url);
     settings.primary.api_key = Some("sk-hidden".to_owned());
     let error = finish(assistant(&settings).stream(prompt("private question"))).await.error();
     assert_eq!(error.kind, Kind::Broken);
+    let assistant = assistant(&settings);
+    let tools = [Tool::SearchArticles];
+    assert_eq!(finish(assistant.stream(offering("private question", &tools))).await.calls.len(), 1);
+    let categories = ["private category".to_owned()];
+    assistant.extract_filters("private search", None, &categories).await.expect_err("only nonsense comes");
     let log = String::from_utf8(log.0.lock().expect("no panic while held").clone()).expect("text");
     assert!(log.contains("asked again"), "the log is really collected");
     assert!(!log.contains("sk-hidden") && !log.contains("private"), "{log}");

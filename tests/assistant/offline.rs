@@ -115,6 +115,16 @@ async fn a_wish_is_answered_with_listings_and_prices() {
 }
 
 #[tokio::test]
+async fn the_name_of_a_category_is_a_wish() {
+    let mut found = both();
+    if let Found::Articles(passages) = &mut found[1] {
+        passages[0].text.push_str(" Electronics, too.");
+    }
+    let said = ask(offering("electronics", &ALL[..2]), &found).await;
+    assert_eq!(said.quoted, ["m1", "m2"], "{}", said.text);
+}
+
+#[tokio::test]
 async fn a_long_article_is_quoted_in_part() {
     let long = passage("long", "Long", &"One more sentence about it. ".repeat(500));
     let said = ask(offering("how long?", &ALL[1..2]), &[Found::Articles(vec![long])]).await;
@@ -134,7 +144,7 @@ async fn who_finds_nothing_says_so_and_leaves_it_to_a_person() {
     // The database is away: a person is there all the same, but nobody was told.
     let said = ask(Prompt { support: true, ..offering("zzz-secret", &ALL) }, &[]).await;
     assert!(!said.called.contains(&Wanted::Person));
-    assert!(said.text.contains("found nothing") && !said.text.contains("I have told"), "{}", said.text);
+    assert!(said.text.contains("cannot look anything up") && !said.text.contains("I have told"), "{}", said.text);
 }
 
 #[tokio::test]
@@ -155,11 +165,13 @@ async fn a_greeting_is_returned() {
     assert!(said.text.contains("No AI is configured"));
     let said = ask(offering("thanks a lot", &ALL[..1]), &both()).await;
     assert!(said.text.starts_with("You are welcome!") && said.text.contains("listings"), "{}", said.text);
+    let said = ask(offering("What can you do?", &ALL[..2]), &both()).await;
+    assert!(said.called.is_empty() && said.text.starts_with("No AI"), "{}", said.text);
 }
 
 #[tokio::test]
 async fn who_names_nothing_is_not_shown_just_anything() {
     let newest = [Found::Listings(vec![listing("m1", "MacBook Air", 450.0)]), Found::Articles(vec![])];
-    let said = ask(offering("what can you do for me?", &ALL[..2]), &newest).await;
+    let said = ask(offering("please show me some things", &ALL[..2]), &newest).await;
     assert!(said.text.contains("found nothing") && said.quoted.is_empty(), "{}", said.text);
 }

@@ -289,6 +289,36 @@ test("a session over REST fits the document", async () => {
   assert.equal((await call("POST", "/v1/auth/sign-out", "/v1/auth/sign-out", { as: me })).status, 200);
 });
 
+test("listings over REST fit the document", async () => {
+  const [agent, anna] = [server.user("admin"), server.user()];
+  const path = "/v1/listings";
+  const one = [`${path}/{id}`, `${path}/lamp-1`];
+  const lamp = { id: "lamp-1", title: "Desk lamp", category: "Furniture", price: 12.5 };
+  assert.equal((await call("POST", path, path, { as: agent, body: lamp })).status, 201);
+  assert.equal((await call("POST", path, path, { as: agent, body: lamp })).status, 409);
+  assert.equal((await call("POST", path, path, { as: anna, body: lamp })).status, 403);
+  const change = { description: "Brass", status: "reserved" };
+  assert.equal((await call("PATCH", ...one, { as: agent, body: change })).status, 200);
+  assert.equal((await call("GET", ...one, { as: anna })).status, 404);
+  await call("PATCH", ...one, { as: agent, body: { description: null, status: "available" } });
+  assert.equal((await call("GET", ...one, { as: anna })).status, 200);
+  const { listings } = (await call("GET", path, `${path}?status=available&category=Furniture&limit=1`, { as: anna })).body;
+  assert.deepEqual(
+    listings.map(({ id }) => id),
+    ["lamp-1"],
+  );
+  const search = (query) => call("GET", `${path}/search`, `${path}/search?${query}`, { as: anna });
+  const found = search("q=lamp+under+20&limit=5&category=Furniture&minPrice=1");
+  (await upstream.call()).say('{"category":"Furniture","keywords":["lamp"],"min_price":null,"max_price":20}').finish();
+  assert.equal((await found).body.listings.length, 1);
+  const degraded = search("q=lamp+for+a+desk");
+  (await upstream.call()).refuse(401);
+  assert.equal((await degraded).body.degraded, true);
+  const popular = `${path}/searches/popular`;
+  assert.equal((await call("GET", popular, `${popular}?days=1&limit=5`, { as: agent })).body.searches.length, 2);
+  assert.equal((await call("DELETE", ...one, { as: agent })).status, 200);
+});
+
 test("an answer that fails, and a page of another origin, are documented too", async () => {
   const failed = call("POST", "/api/coze/chat", "/api/coze/chat", { as: server.user(), body: { message: "Hello?" } });
   (await upstream.call()).refuse(401);

@@ -164,6 +164,8 @@ test("a sentence finds what is available, and a follow-up what fits better", asy
   const ones = await find("cheaper ones");
   assert.deepEqual([ones.filters.keywords, ones.filters.maxPrice], [["macbook", "pro"], 899.99], "than the best one");
   assert.deepEqual(ids(ones.listings).sort(), ["fair", "low"]);
+  await offer({ id: "console", title: "Xbox One", category: "Games", price: 90 });
+  assert.deepEqual(ids((await find("xbox one")).listings), ["console"], "what only looks like a follow-up is none");
   const stranger = await find("cheaper ones", server.user());
   assert.equal(stranger.filters.maxPrice, undefined, "another person has no last search");
 

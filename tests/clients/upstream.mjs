@@ -57,9 +57,19 @@ class Call {
     return this;
   }
 
+  /** Calls tools, `[name, arguments]` each, and ends. */
+  callTools(...calls) {
+    calls.forEach(([name, input], index) => {
+      const id = `call_${index}`;
+      this.#choice({ tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] });
+      this.#choice({ tool_calls: [{ index, function: { arguments: JSON.stringify(input) } }] });
+    });
+    this.finish("tool_calls");
+  }
+
   /** Ends the answer as providers do. */
-  finish() {
-    this.#choice({}, "stop");
+  finish(reason = "stop") {
+    this.#choice({}, reason);
     const usage = { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 };
     this.#event({
       id: "chatcmpl-1",

@@ -20,6 +20,7 @@ use crate::domain::{
     ids::ConversationId,
     message::{Message, MessageRole, MessageStatus},
     rfc3339,
+    user::BOT_USER_ID,
 };
 
 impl Dialect for Gurukul {
@@ -31,15 +32,18 @@ impl Dialect for Gurukul {
         let tag = Tag { id: reader.request.clone(), number: None };
         match event {
             Event::MessagePosted(message) => vec![told(message, None, reader.is_history, &tag, at)],
-            // An answer without text has no row; here the end of typing tells it.
-            Event::AnswerFinished(LogEntry { message, question }) if message.seq.is_some() => {
-                vec![told(message, question.as_deref(), reader.is_history, &tag, at)]
+            Event::AnswerFinished(LogEntry { message, question }) => {
+                // An answer without text has no row; then the end of typing is all that is told.
+                let text = message.seq.map(|_| told(message, question.as_deref(), reader.is_history, &tag, at));
+                let is_live = !reader.is_history && message.status != MessageStatus::Failed;
+                let agent_id = message.agent_id.as_deref();
+                let silence = is_live.then(|| bot_types(&message.conversation_id, agent_id, false, at));
+                text.into_iter().chain(silence).collect()
             }
-            Event::AnswerTyping { conversation, bot, agent_id, typing } => {
-                let data = json!({
-                    "chatId": conversation, "userId": bot.user_id, "agentId": agent_id, "isTyping": typing,
-                });
-                vec![frame("typing", &data, &tag, at)]
+            // The end of typing comes behind the answer, so the answer brings it along.
+            Event::AnswerTyping { typing: false, .. } => vec![],
+            Event::AnswerTyping { conversation, agent_id, .. } => {
+                vec![bot_types(conversation, Some(agent_id), true, at)]
             }
             Event::Typing { conversation, user, typing } => {
                 let data = json!({ "chatId": conversation, "userId": user.user_id, "isTyping": typing });
@@ -47,7 +51,7 @@ impl Dialect for Gurukul {
             }
             Event::AnswerFailed { conversation, failure } => {
                 let data = json!({ "chatId": conversation, "message": failure.message, "code": 503 });
-                vec![frame("error", &data, &tag, at)]
+                vec![bot_types(conversation, None, false, at), frame("error", &data, &tag, at)]
             }
             // Whoever caused it has the confirmation by the reply.
             Event::MessagesRead { conversation, user, messages, .. } if !reader.is_origin => {
@@ -61,8 +65,7 @@ impl Dialect for Gurukul {
             Event::ConversationDeleted(id) => {
                 vec![frame("chat_update", &json!({ "chatId": id, "action": "deleted" }), &tag, at)]
             }
-            Event::AnswerFinished(_)
-            | Event::AnswerChunk(_)
+            Event::AnswerChunk(_)
             | Event::MessagesRead { .. }
             | Event::Presence { .. }
             | Event::ConversationCreated(_)
@@ -147,6 +150,22 @@ struct Envelope<'a, T> {
 
 fn frame(kind: &'static str, data: &impl Serialize, tag: &Tag, at: Timestamp) -> Frame {
     Frame::text(&Envelope { kind, data, timestamp: at.timestamp_millis(), message_id: tag.id.as_deref() })
+}
+
+/// The AI types, or no longer does.
+fn bot_types(conversation: &ConversationId, agent_id: Option<&str>, typing: bool, at: Timestamp) -> Frame {
+    let data = BotTyping { chat_id: conversation, user_id: BOT_USER_ID, agent_id, is_typing: typing };
+    frame("typing", &data, &Tag::default(), at)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BotTyping<'a> {
+    chat_id: &'a ConversationId,
+    user_id: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
+    is_typing: bool,
 }
 
 /// What is said of a conversation as it is now.

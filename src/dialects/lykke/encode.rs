@@ -134,7 +134,7 @@ fn joined(joined: &Joined, asker: Asker<'_>) -> Vec<Frame> {
 
 fn told(message: &Message) -> Frame {
     let kind = if message.role == MessageRole::Assistant { "assistant_message" } else { "message_received" };
-    frame(kind, &json!({ "message": Body::of(message) }))
+    frame(kind, &Told { message: Body::of(message) })
 }
 
 fn chunk(message: &MessageId, index: u64, text: &str) -> Frame {
@@ -142,11 +142,9 @@ fn chunk(message: &MessageId, index: u64, text: &str) -> Frame {
 }
 
 fn typing(conversation: &ConversationId, user: &Sender, is_typing: bool) -> Frame {
+    let (user_id, user_name) = (&user.user_id, &user.user_name);
     let fields = json!({
-        "conversation_id": conversation,
-        "user_id": user.user_id,
-        "user_name": user.user_name,
-        "is_typing": is_typing,
+        "conversation_id": conversation, "user_id": user_id, "user_name": user_name, "is_typing": is_typing,
     });
     frame("typing", &fields)
 }
@@ -160,15 +158,20 @@ fn error(code: &str, message: &str, retry_after_ms: Option<u64>) -> Frame {
 }
 
 /// The type comes first, for people who read along.
-fn frame(kind: &'static str, fields: &Value) -> Frame {
+fn frame(kind: &'static str, fields: &impl Serialize) -> Frame {
     #[derive(Serialize)]
-    struct Typed<'a> {
+    struct Typed<'a, T> {
         #[serde(rename = "type")]
         kind: &'static str,
         #[serde(flatten)]
-        fields: &'a Value,
+        fields: &'a T,
     }
     Frame::text(&Typed { kind, fields })
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    message: Body<'a>,
 }
 
 #[derive(Serialize)]

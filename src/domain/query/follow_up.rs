@@ -6,18 +6,25 @@ use super::{
         search::Filters,
         words::stem,
     },
-    KEYWORDS_MAX, Read,
+    KEYWORDS_MAX, Read, says_something,
+    scan::Piece,
 };
 
 const CHEAPER: &[&str] = &["cheaper", "cheapest", "lower"];
 const DEARER: &[&str] = &["pricier", "dearer", "costlier", "fancier"];
 const NEWER: &[&str] = &["newer", "newest", "latest", "recent"];
 
-/// Words that speak of what was found before.
+/// Words that speak of what was found before, when the query names nothing itself.
 const POINTERS: &[&str] = &["ones", "one", "those", "these", "them", "that", "it", "same", "instead", "also", "others"];
 
-/// Words that a follow-up begins with.
-const OPENINGS: &[&str] = &["only", "just", "but", "and", "or", "in", "with", "same"];
+/// Words that a follow-up begins with,
+const OPENINGS: &[&str] = &["only", "just", "but", "in", "with", "same"];
+
+/// and those that begin one that names nothing but limits.
+const JOINTS: &[&str] = &["and", "or"];
+
+/// Who says this has something else in mind: "just looking for a desk".
+const SEEKING: &[&str] = &["buy", "find", "looking", "need", "search", "searching", "show", "want"];
 
 /// One colour takes the place of another; other words come on top.
 const COLOURS: &[&str] = &[
@@ -39,39 +46,72 @@ const COLOURS: &[&str] = &[
 pub fn refine(previous: &Filters, previous_results: &[Listing], query: &str, categories: &[String]) -> Option<Filters> {
     let read = Read::of(query, categories);
     let said = &read.filters;
-    let new: Vec<String> = said.keywords.iter().filter(|word| !is_sign(word)).cloned().collect();
-    let adds_nothing = new.iter().all(|word| is_among(word, &previous.keywords));
-    if let Some(direction) = direction(&read)
-        && adds_nothing
-        && said.max_price.is_none()
-        && said.min_price.is_none()
-    {
-        let category = said.category.clone().or_else(|| previous.category.clone());
-        return Some(direction.applied(&Filters { category, ..previous.clone() }, previous_results));
-    }
-    let opens = OPENINGS.iter().any(|word| read.pieces.first().is_some_and(|piece| piece.is(word)));
-    let points = POINTERS.iter().any(|word| read.has(word));
-    let replaces = read.has("instead") || asks_about(&read);
     let drops_price = read.has("price") && (read.has("any") || read.has("regardless"));
     let names_limits = said.min_price.is_some() || said.max_price.is_some() || drops_price;
-    if new.is_empty() {
-        let is_bare_category = said.category.is_some() && !opens && !points && !replaces && !names_limits;
-        let goes_on = ["more", "else", "others"].iter().any(|word| read.has(word));
-        let is_empty = said.category.is_none() && !names_limits;
-        let follows = if is_empty { goes_on || points } else { !is_bare_category };
-        let stands_alone = said.category.is_some() && names_limits && !opens && !points && !replaces;
-        return (follows && !stands_alone)
-            .then(|| with_limits(previous, said, names_limits, previous.keywords.clone()));
-    }
-    if !(points || replaces || (opens && said.category.is_none())) {
+    let direction = direction(&read).filter(|_| !names_limits);
+    let names_nothing_new = said.keywords.iter().all(|word| is_among(word, &previous.keywords));
+    // "what about textbooks" is about other things, "what about in Textbooks" is not.
+    let names_kind = said.keywords.is_empty() && said.category.is_some() && !read.has("in");
+    let is_other = (!names_nothing_new || names_kind) && read.names_another_thing();
+    let follows = if said.keywords.is_empty() {
+        direction.is_some() || read.follows_without_words(names_limits)
+    } else {
+        is_other || read.adds() || (direction.is_some() && names_nothing_new)
+    };
+    if !follows {
         return None;
     }
-    if replaces && !has_pointer_to_same_thing(&read) {
-        let category = said.category.clone();
-        return Some(Filters { category, ..with_limits(previous, said, names_limits, new) });
+    let (category, keywords) = if is_other {
+        (said.category.clone(), said.keywords.clone())
+    } else {
+        let category = said.category.clone().or_else(|| previous.category.clone());
+        (category, added(&previous.keywords, &said.keywords))
+    };
+    let limits = if names_limits { said } else { previous };
+    let refined = Filters { category, keywords, min_price: limits.min_price, max_price: limits.max_price };
+    Some(match direction {
+        Some(direction) => direction.applied(refined, previous_results),
+        None => refined,
+    })
+}
+
+impl Read {
+    /// "under 50", "only in Electronics", "more": no words of its own.
+    fn follows_without_words(&self, names_limits: bool) -> bool {
+        let begins = |words: &[&str]| self.pieces.first().is_some_and(|piece| piece.is_any(words));
+        let points = POINTERS.iter().any(|word| self.has(word));
+        let goes_on = ["more", "else"].iter().any(|word| self.has(word));
+        match (&self.filters.category, names_limits) {
+            (None, true) => true,
+            (None, false) => goes_on || points,
+            (Some(_), _) => points || self.asks_about() || begins(OPENINGS) || begins(JOINTS),
+        }
     }
-    let keywords = added(&previous.keywords, new);
-    Some(with_limits(previous, said, names_limits, keywords))
+
+    /// "what about desks", "desks instead", but not "what about red ones".
+    fn names_another_thing(&self) -> bool {
+        (self.has("instead") || self.asks_about()) && !self.means_the_same_thing()
+    }
+
+    /// "red ones", "only wooden", "with a lid".
+    fn adds(&self) -> bool {
+        let opens = self.pieces.first().is_some_and(|piece| piece.is_any(OPENINGS));
+        let seeks = SEEKING.iter().any(|word| self.has(word));
+        self.means_the_same_thing() || (opens && !seeks && self.filters.category.is_none())
+    }
+
+    /// "what about …", "how about …".
+    fn asks_about(&self) -> bool {
+        matches!(self.pieces.as_slice(), [what, about, ..] if what.is_any(&["what", "how"]) && about.is("about"))
+    }
+
+    /// "red ones", "the same in blue", but not "one bedroom".
+    fn means_the_same_thing(&self) -> bool {
+        let following = self.pieces.iter().skip(1).map(Some).chain([None]);
+        let mut pairs = self.pieces.iter().zip(following);
+        let speaks = |piece: &Piece| piece.words().iter().any(|word| says_something(word));
+        self.has("same") || pairs.any(|(piece, next)| piece.is_any(&["one", "ones"]) && !next.is_some_and(speaks))
+    }
 }
 
 /// Which way the prices are to go.
@@ -83,23 +123,22 @@ enum Direction {
 }
 
 impl Direction {
-    fn applied(self, previous: &Filters, results: &[Listing]) -> Filters {
-        let best = results.first().map(|best| best.price.cents());
-        let mut refined = previous.clone();
+    fn applied(self, mut filters: Filters, results: &[Listing]) -> Filters {
+        let best = results.first().map(|best| best.price);
         match self {
             Self::Cheaper => {
-                let limit = best.or(previous.max_price.map(Price::cents));
-                refined.max_price = limit.map(|cents| Price::from_cents((cents - 1).max(0))).or(previous.max_price);
-                refined.min_price = previous.min_price.filter(|min| refined.max_price.is_none_or(|max| *min < max));
+                let limit = best.or(filters.max_price).map(|price| Price::from_cents((price.cents() - 1).max(0)));
+                filters.max_price = limit;
+                filters.min_price = filters.min_price.filter(|min| limit.is_none_or(|max| *min < max));
             }
             Self::Dearer => {
-                let limit = best.or(previous.min_price.map(Price::cents));
-                refined.min_price = limit.map(|cents| Price::from_cents(cents + 1)).or(previous.min_price);
-                refined.max_price = previous.max_price.filter(|max| refined.min_price.is_none_or(|min| *max > min));
+                let limit = best.or(filters.min_price).map(|price| Price::from_cents(price.cents() + 1));
+                filters.min_price = limit;
+                filters.max_price = filters.max_price.filter(|max| limit.is_none_or(|min| *max > min));
             }
-            Self::Newer => refined.keywords = added(&previous.keywords, vec!["new".to_owned()]),
+            Self::Newer => filters.keywords = added(&filters.keywords, &["new".to_owned()]),
         }
-        refined
+        filters
     }
 }
 
@@ -117,42 +156,17 @@ fn direction(read: &Read) -> Option<Direction> {
     }
 }
 
-/// True for a word that says how to go on, and not what to look for.
-fn is_sign(word: &str) -> bool {
-    [CHEAPER, DEARER, NEWER, POINTERS, &["any", "else", "how", "regardless", "pricey", "costly"]]
-        .iter()
-        .any(|words| words.contains(&word))
-}
-
-/// "what about …", "how about …".
-fn asks_about(read: &Read) -> bool {
-    matches!(read.pieces.as_slice(), [what, about, ..] if what.is_any(&["what", "how"]) && about.is("about"))
-}
-
-/// "what about red ones": still the same thing.
-fn has_pointer_to_same_thing(read: &Read) -> bool {
-    ["one", "ones", "same"].iter().any(|word| read.has(word))
-}
-
 fn is_among(word: &str, keywords: &[String]) -> bool {
     keywords.iter().any(|keyword| stem(keyword) == stem(word))
 }
 
 /// The previous keywords and new ones; a new colour takes the place of the old one.
-fn added(previous: &[String], new: Vec<String>) -> Vec<String> {
+fn added(previous: &[String], new: &[String]) -> Vec<String> {
     let is_colour = |word: &String| COLOURS.contains(&word.as_str());
     let recolours = new.iter().any(is_colour);
     let mut keywords: Vec<String> = previous.iter().filter(|word| !(recolours && is_colour(word))).cloned().collect();
-    let missing: Vec<String> = new.into_iter().filter(|word| !is_among(word, &keywords)).collect();
+    let missing: Vec<String> = new.iter().filter(|word| !is_among(word, &keywords)).cloned().collect();
     keywords.extend(missing);
     keywords.truncate(KEYWORDS_MAX);
     keywords
-}
-
-/// The previous filters with what was said in their place.
-fn with_limits(previous: &Filters, said: &Filters, names_limits: bool, keywords: Vec<String>) -> Filters {
-    let (min_price, max_price) =
-        if names_limits { (said.min_price, said.max_price) } else { (previous.min_price, previous.max_price) };
-    let category = said.category.clone().or_else(|| previous.category.clone());
-    Filters { category, keywords, min_price, max_price }
 }

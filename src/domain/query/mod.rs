@@ -41,8 +41,10 @@ const KEYWORDS_MAX: usize = 16;
 
 /// Words that people use when they look for anything at all.
 const FILLERS: &[&str] = &[
+    "above",
     "affordable",
     "all",
+    "also",
     "anybody",
     "anyone",
     "anything",
@@ -50,8 +52,11 @@ const FILLERS: &[&str] = &[
     "available",
     "away",
     "below",
+    "beneath",
     "best",
+    "between",
     "budget",
+    "bundle",
     "buy",
     "buying",
     "category",
@@ -59,21 +64,29 @@ const FILLERS: &[&str] = &[
     "cheaper",
     "cheapest",
     "cost",
+    "costlier",
+    "costly",
     "costs",
     "deal",
     "deals",
+    "dearer",
+    "else",
     "everything",
     "expensive",
+    "fancier",
     "find",
     "give",
     "good",
     "great",
     "help",
     "inexpensive",
+    "instead",
     "interested",
     "item",
     "items",
     "kind",
+    "latest",
+    "least",
     "less",
     "like",
     "list",
@@ -82,6 +95,7 @@ const FILLERS: &[&str] = &[
     "looking",
     "lot",
     "low",
+    "lower",
     "max",
     "maximum",
     "min",
@@ -90,26 +104,39 @@ const FILLERS: &[&str] = &[
     "most",
     "near",
     "need",
+    "newer",
+    "newest",
     "nice",
     "offer",
     "offers",
     "one",
     "ones",
     "only",
+    "other",
+    "others",
     "over",
+    "pair",
+    "pairs",
     "price",
     "priced",
     "prices",
+    "pricey",
+    "pricier",
     "product",
     "products",
     "purchase",
+    "recent",
+    "regardless",
     "sale",
+    "same",
     "search",
     "searching",
     "secondhand",
     "see",
     "sell",
     "selling",
+    "set",
+    "sets",
     "show",
     "some",
     "somebody",
@@ -118,9 +145,12 @@ const FILLERS: &[&str] = &[
     "sort",
     "stuff",
     "tell",
+    "than",
     "thing",
     "things",
+    "till",
     "under",
+    "until",
     "up",
     "used",
     "want",
@@ -156,11 +186,21 @@ pub fn correct(ai: Filters, query: &str, categories: &[String]) -> Filters {
     if keywords.is_empty() {
         keywords = ours.keywords;
     } else {
-        let named = ours.keywords.into_iter().filter(|word| word.chars().any(char::is_numeric));
-        let missing: Vec<String> = named.filter(|word| !keywords.contains(word)).collect();
+        let missing: Vec<String> = names_with_digits(&ours.keywords).filter(|word| !keywords.contains(word)).collect();
         keywords.extend(missing);
     }
     Filters { category, keywords, min_price: ours.min_price, max_price: ours.max_price }
+}
+
+/// The words with digits, and those before a number: `cmpe202`, `cmpe 202`.
+fn names_with_digits(keywords: &[String]) -> impl Iterator<Item = String> + '_ {
+    let following = keywords.iter().skip(1).map(Some).chain([None]);
+    let is_number = |word: &String| word.chars().all(char::is_numeric);
+    let named = keywords
+        .iter()
+        .zip(following)
+        .filter(move |(word, next)| word.chars().any(char::is_numeric) || next.is_some_and(is_number));
+    named.map(|(word, _)| word.clone())
 }
 
 fn says_something(word: &str) -> bool {

@@ -223,7 +223,7 @@ fn limit(rest: &[Piece], phrases: &[&[&str]], sign: &Piece, make: fn(Price) -> B
     let spoken = phrases.iter().find(|phrase| begins_with(rest, phrase)).map(|phrase| phrase.len());
     let mut length = spoken.or_else(|| rest.first().filter(|first| *first == sign).map(|_| 1))?;
     let between = |piece: &&Piece| piece.is_any(BETWEEN) || **piece == Piece::Mark;
-    length += rest.iter().skip(length).take(2).take_while(between).count();
+    length += rest.iter().skip(length).take(3).take_while(between).count();
     let amount = amount(rest.get(length..)?)?;
     Some((make(amount.price), length + amount.length))
 }

@@ -4,12 +4,13 @@
 //! * A word that the vocabulary knows is taken at its word, in all its forms.
 //! * Two words that are one elsewhere (`mac book`) count as that one too.
 //! * A word that is not known, or hardly, may be a slip of a known one (`macbok`), or its beginning (`calc`).
-//! * Of a code that is not known (`cmpe999`) the letters are tried.
+//! * Of a code that is not known (`cmpe999`) the letters are tried, of any other word what ends with it (`phone`).
 //! * A rare word weighs more than a common one, and an unknown one half as much as the rarest.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
 };
 
 use sea_orm::{ConnectionTrait, DbErr};
@@ -32,14 +33,18 @@ const RARE_USES: i64 = 2;
 /// if a similar one is in so many times as many.
 const SLIP_FACTOR: i64 = 10;
 
-/// Shorter beginnings fit too many words.
-const BEGINNING_CHARS_MIN: usize = 4;
+/// So many letters make an abbreviation: fewer fit too many words, and more are a word of their own.
+const BEGINNING_CHARS: RangeInclusive<usize> = 4..=5;
+
+/// Shorter endings fit too many words.
+const ENDING_CHARS_MIN: usize = 5;
 
 /// How good a form is as a match of its word.
 pub(super) const EXACT: f64 = 1.0;
 const ONE_SLIP: f64 = 0.75;
 const TWO_SLIPS: f64 = 0.6;
 const BEGINNING: f64 = 0.7;
+const ENDING: f64 = 0.6;
 const PART_OF_CODE: f64 = 0.6;
 
 /// What one unknown word weighs, in thousandths.
@@ -54,6 +59,13 @@ pub(super) struct Concept {
     pub(super) weight: i64,
     /// What counts as it; nothing when the word is unknown.
     pub(super) forms: Vec<Form>,
+}
+
+impl Concept {
+    /// True for a word that nothing has, when it is no name with digits: what is called `bio101` is meant exactly.
+    pub(super) fn is_unheard_of(&self) -> bool {
+        self.forms.is_empty() && !self.word.chars().any(char::is_numeric)
+    }
 }
 
 /// A stem that counts as a word.
@@ -90,6 +102,10 @@ pub(super) async fn concepts(
         if may_be_slip {
             guessed += 1;
             guesses = guess(word, uses, corpus.neighbours(db, &word.text).await?);
+            if guesses.is_empty() && uses == 0 && word.text.chars().count() >= ENDING_CHARS_MIN {
+                let endings = corpus.ending_with(db, word, GUESSES_MAX).await?;
+                guesses = best(endings.into_iter().map(|(known, uses)| (0, Reverse(uses), known)).collect(), ENDING);
+            }
         }
         let uses = uses + guesses.iter().map(|(_, uses)| uses).sum::<i64>();
         forms.extend(guesses.into_iter().map(|(form, _)| form));
@@ -133,8 +149,7 @@ fn guess(word: &Word, uses: i64, neighbours: Vec<(Word, i64)>) -> Vec<(Form, i64
         if known.stem == word.stem || known_uses < uses * SLIP_FACTOR {
             continue;
         }
-        let distance =
-            words::slips(&word.text, &known.text).into_iter().chain(words::slips(&word.stem, &known.text)).min();
+        let distance = distance(word, &known);
         if let Some(distance) = distance {
             slips.push((distance, Reverse(known_uses), known));
         } else if uses == 0 && is_beginning(&word.text, &known.text) {
@@ -147,8 +162,14 @@ fn guess(word: &Word, uses: i64, neighbours: Vec<(Word, i64)>) -> Vec<(Form, i64
     best(slips, quality).into_iter().chain(best(beginnings, BEGINNING)).collect()
 }
 
+/// How far apart two words are, in the forms in which they are nearest.
+fn distance(word: &Word, known: &Word) -> Option<usize> {
+    let written = [&word.text, &word.stem];
+    written.iter().flat_map(|text| [words::slips(text, &known.text), words::slips(text, &known.stem)]).flatten().min()
+}
+
 fn is_beginning(word: &str, known: &str) -> bool {
-    word.chars().count() >= BEGINNING_CHARS_MIN && known.starts_with(word) && !word.chars().any(char::is_numeric)
+    BEGINNING_CHARS.contains(&word.chars().count()) && known.starts_with(word) && !word.chars().any(char::is_numeric)
 }
 
 fn best(mut found: Vec<(usize, Reverse<i64>, Word)>, quality: f64) -> Vec<(Form, i64)> {
@@ -160,8 +181,8 @@ fn best(mut found: Vec<(usize, Reverse<i64>, Word)>, quality: f64) -> Vec<(Form,
 }
 
 fn parts_of_code(word: &str, known: &BTreeMap<String, i64>) -> Vec<Form> {
-    let parts = words::code_parts(word).into_iter().filter(|part| part.chars().count() > 1);
-    let letters = parts.filter(|part| !part.chars().any(char::is_numeric)).map(|part| words::stem(&part));
+    let letters = words::code_parts(word).into_iter().filter(|part| !part.chars().any(char::is_numeric));
+    let letters = letters.map(|part| words::stem(&part));
     letters.filter(|stem| known.contains_key(stem)).map(|stem| Form { stem, quality: PART_OF_CODE }).collect()
 }
 

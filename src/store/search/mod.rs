@@ -1,17 +1,19 @@
 //! Finding listings and passages by words.
 //!
-//! The way of a query: its words become [`concepts`], with the help of the [`vocabulary`]; one statement brings the
-//! best hundred rows that have any of them, from FTS5 on SQLite and from a `tsvector` on PostgreSQL; [`rank`] orders
-//! them. Only the statement differs between the two, and it weighs rows alike in both.
+//! The way of a query: its words become [concepts](mod@concepts), with the help of the [`vocabulary`]; one statement
+//! brings the best hundred rows that have any of them, from FTS5 on SQLite and from a `tsvector` on PostgreSQL
+//! ([`hits`]); [`rank`] orders them. Only that statement differs between the two, and it weighs rows alike in both.
 
 mod concepts;
+mod hits;
 mod rank;
 pub(super) mod vocabulary;
 
-use sea_orm::{ColumnTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
 
 use self::{
     concepts::{Concept, concepts},
+    hits::Hits,
     rank::{Document, ranked},
     vocabulary::Corpus,
 };
@@ -30,9 +32,6 @@ use crate::domain::{
 /// How many rows the database offers for the final order.
 const CANDIDATES: u64 = 100;
 
-/// What a row with the word in its title gets more than one that has it in its description only.
-const TITLE_FACTOR: i64 = 2;
-
 impl Store {
     /// The available listings that fit best, best first; without keywords the newest ones within the filters. Empty
     /// when nothing fits. At most 100.
@@ -42,7 +41,13 @@ impl Store {
     pub async fn search_listings(&self, filters: &Filters, limit: u32) -> Result<Vec<Listing>, Error> {
         let limit = u64::from(limit).min(CANDIDATES);
         let concepts = concepts(self.read(), Corpus::Listings, filters.keywords.iter().map(String::as_str)).await?;
-        let rows = if concepts.is_empty() {
+        let asks_for_category = match concepts.as_slice() {
+            [] => true,
+            // "bike for commuting" is about bikes, also when no bike is said to be for commuting.
+            [only] => filters.category.is_some() && only.is_unheard_of(),
+            _ => false,
+        };
+        let rows = if asks_for_category {
             self.newest(filters, limit).await?
         } else {
             let found = self.candidates(filters, &concepts).await?;
@@ -62,10 +67,9 @@ impl Store {
             return Ok(vec![]);
         };
         let text = format!(
-            "SELECT passages.number, article_id, title, heading, body, terms, more_terms FROM passages \
-             JOIN ({}) AS hits ON hits.number = passages.number ORDER BY hits.weight DESC, article_id, passages.number \
-             LIMIT {CANDIDATES}",
-            hits.text
+            "SELECT number, article_id, title, heading, body, terms, more_terms FROM {} \
+             ORDER BY weight DESC, article_id, number LIMIT {CANDIDATES}",
+            hits.table
         );
         let wanted = statement(self.read().get_database_backend(), &text, hits.values);
         let found = passage::Entity::find().from_raw_sql(wanted).all(self.read()).await?;
@@ -102,9 +106,9 @@ impl Store {
             return Ok(vec![]);
         };
         let mut text = format!(
-            "SELECT listings.number, id, title, description, category, price_cents, status, created_at, updated_at, \
-             terms, more_terms FROM listings JOIN ({}) AS hits ON hits.number = listings.number WHERE status = ?",
-            hits.text
+            "SELECT number, id, title, description, category, price_cents, status, created_at, updated_at, terms, \
+             more_terms FROM {} WHERE status = ?",
+            hits.table
         );
         hits.values.push(ListingStatus::Available.as_str().into());
         let bounds = [
@@ -118,58 +122,8 @@ impl Store {
                 hits.values.push(value);
             }
         }
-        text.push_str(&format!(" ORDER BY hits.weight DESC, created_at DESC, id LIMIT {CANDIDATES}"));
+        text.push_str(&format!(" ORDER BY weight DESC, created_at DESC, id LIMIT {CANDIDATES}"));
         let wanted = statement(self.read().get_database_backend(), &text, hits.values);
         listing::Entity::find().from_raw_sql(wanted).all(self.read()).await
-    }
-}
-
-/// A subquery for the numbers and weights of the rows that have any of some words.
-struct Hits {
-    text: String,
-    values: Vec<Value>,
-}
-
-impl Hits {
-    /// None when no row can have any of the words.
-    fn of(backend: DbBackend, corpus: Corpus, concepts: &[Concept]) -> Option<Self> {
-        let table = corpus.table();
-        let mut parts = vec![];
-        let mut values: Vec<Value> = vec![];
-        for concept in concepts.iter().filter(|concept| !concept.forms.is_empty()) {
-            // Stems are letters and digits only, so they need no escape in either language.
-            let stems = concept.forms.iter().map(|form| form.stem.as_str());
-            for (in_title, weight) in [(true, concept.weight * TITLE_FACTOR), (false, concept.weight)] {
-                let (part, wanted) = match backend {
-                    DbBackend::Postgres => {
-                        let suffix = if in_title { ":A" } else { "" };
-                        let words: Vec<String> = stems.clone().map(|stem| format!("{stem}{suffix}")).collect();
-                        let part = format!(
-                            "SELECT number, CAST(? AS bigint) AS weight FROM {table} \
-                             WHERE search @@ to_tsquery('simple', ?)"
-                        );
-                        (part, words.join(" | "))
-                    }
-                    _ => {
-                        let prefix = if in_title { "terms : " } else { "" };
-                        let words: Vec<String> = stems.clone().map(|stem| format!("\"{stem}\"")).collect();
-                        let part = format!(
-                            "SELECT rowid AS number, ? AS weight FROM {table}_index WHERE {table}_index MATCH ?"
-                        );
-                        (part, format!("{prefix}({})", words.join(" OR ")))
-                    }
-                };
-                parts.push(part);
-                values.extend([weight.into(), wanted.into()]);
-            }
-        }
-        if parts.is_empty() {
-            return None;
-        }
-        let text = format!(
-            "SELECT number, SUM(weight) AS weight FROM ({}) AS matches GROUP BY number",
-            parts.join(" UNION ALL ")
-        );
-        Some(Self { text, values })
     }
 }

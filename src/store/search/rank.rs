@@ -10,10 +10,10 @@ use super::concepts::{Concept, EXACT};
 use crate::domain::words;
 
 /// A result that covers less of the query fits by chance.
-const COVERED_MIN: f64 = 0.3;
+const COVERED_MIN: f64 = 0.35;
 
 /// A result that is not at least this good, measured by the best one, is left out.
-const OF_BEST_MIN: f64 = 0.5;
+const OF_BEST_MIN: f64 = 0.55;
 
 /// What a match counts in each text, when it is not the very word in the title.
 const OTHER_FORM: f64 = 0.95;

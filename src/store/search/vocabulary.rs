@@ -18,6 +18,9 @@ const WORDS_PER_STATEMENT: usize = 1000;
 /// How many words of the vocabulary one look at the neighbourhood of a word may bring.
 const NEIGHBOURS_MAX: u64 = 20_000;
 
+/// How many letters longer a word may be than its stem, as far as slips are concerned.
+const ENDING_CHARS: i32 = 2;
+
 /// Serialises those who write what is indexed, over all replicas; any number that nobody else uses will do.
 const INDEX_LOCK: &str = "SELECT pg_advisory_xact_lock(7310863213)";
 
@@ -163,18 +166,38 @@ impl Corpus {
         let initials = word.chars().take(2).map(String::from);
         let letters = size(word);
         let slips = i32::try_from(words::slips_allowed(word.chars().count())).unwrap_or_default();
-        let similar = search_word::Column::Size.between(letters - slips, letters + slips);
+        let similar = search_word::Column::Size.between(letters - slips, letters + slips + ENDING_CHARS);
         let longer = search_word::Column::Word.starts_with(word);
+        let near = Condition::all()
+            .add(search_word::Column::Initial.is_in(initials))
+            .add(Condition::any().add(similar).add(longer));
+        self.words(db, near, NEIGHBOURS_MAX).await
+    }
+
+    /// The most used words that end as this one does.
+    pub(super) async fn ending_with(
+        self,
+        db: &impl ConnectionTrait,
+        word: &Word,
+        limit: usize,
+    ) -> Result<Vec<(Word, i64)>, DbErr> {
+        let ends = Condition::any()
+            .add(search_word::Column::Word.ends_with(&word.text))
+            .add(search_word::Column::Word.ends_with(&word.stem));
+        self.words(db, ends, limit as u64).await
+    }
+
+    async fn words(self, db: &impl ConnectionTrait, wanted: Condition, limit: u64) -> Result<Vec<(Word, i64)>, DbErr> {
         let found: Vec<(String, String, i64)> = search_word::Entity::find()
             .select_only()
             .column(search_word::Column::Word)
             .column(search_word::Column::Stem)
             .column(search_word::Column::Uses)
             .filter(search_word::Column::Corpus.eq(self.table()))
-            .filter(search_word::Column::Initial.is_in(initials))
-            .filter(Condition::any().add(similar).add(longer))
+            .filter(wanted)
             .order_by_desc(search_word::Column::Uses)
-            .limit(NEIGHBOURS_MAX)
+            .order_by_asc(search_word::Column::Word)
+            .limit(limit)
             .into_tuple()
             .all(db)
             .await?;

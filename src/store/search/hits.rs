@@ -1,0 +1,84 @@
+//! The statement's part that each database says in its own way: the rows that have any of some words, with a weight.
+//!
+//! A row gets the weight of each word that it has, and twice as much again when the word stands in its title.
+
+use sea_orm::{DbBackend, Value};
+
+use super::{concepts::Concept, vocabulary::Corpus};
+
+/// What a word in the title adds to what it weighs anywhere.
+const TITLE_FACTOR: i64 = 2;
+
+/// Rows with any of some words.
+pub(super) struct Hits {
+    /// A table expression: the columns of the corpus' table, and `weight`.
+    pub(super) table: String,
+    /// The values of its placeholders.
+    pub(super) values: Vec<Value>,
+}
+
+impl Hits {
+    /// None when no row can have any of the words.
+    pub(super) fn of(backend: DbBackend, corpus: Corpus, concepts: &[Concept]) -> Option<Self> {
+        let known: Vec<&Concept> = concepts.iter().filter(|concept| !concept.forms.is_empty()).collect();
+        if known.is_empty() {
+            return None;
+        }
+        Some(match backend {
+            DbBackend::Postgres => postgres(corpus.table(), &known),
+            _ => sqlite(corpus.table(), &known),
+        })
+    }
+}
+
+/// Words in the language of the index, with the same thing said of each. They are letters and digits only, so they need
+/// no escape.
+fn any_of(concept: &Concept, joint: &str, spelled: impl Fn(&str) -> String) -> String {
+    concept.forms.iter().map(|form| spelled(&form.stem)).collect::<Vec<_>>().join(joint)
+}
+
+/// FTS5 looks up each word for itself, and the weights are summed.
+fn sqlite(table: &str, concepts: &[&Concept]) -> Hits {
+    let mut values: Vec<Value> = vec![];
+    let part = format!("SELECT rowid AS number, ? AS weight FROM {table}_index WHERE {table}_index MATCH ?");
+    for concept in concepts {
+        let words = any_of(concept, " OR ", |stem| format!("\"{stem}\""));
+        values.extend([concept.weight.into(), words.clone().into()]);
+        values.extend([(concept.weight * TITLE_FACTOR).into(), format!("terms : ({words})").into()]);
+    }
+    let parts = vec![part; 2 * concepts.len()].join(" UNION ALL ");
+    let table = format!(
+        "(SELECT {table}.*, hits.weight FROM (SELECT number, SUM(weight) AS weight FROM ({parts}) GROUP BY number) AS hits \
+         JOIN {table} ON {table}.number = hits.number) AS found"
+    );
+    Hits { table, values }
+}
+
+/// PostgreSQL looks up all words at once and then weighs each row that it has at hand.
+fn postgres(table: &str, concepts: &[&Concept]) -> Hits {
+    let any = concepts.iter().map(|concept| any_of(concept, " | ", str::to_owned)).collect::<Vec<_>>().join(" | ");
+    let mut wanted = vec!["to_tsquery('simple', ?) AS any_word".to_owned()];
+    let mut asked: Vec<Value> = vec![any.into()];
+    let mut weights = vec![];
+    let mut weighed: Vec<Value> = vec![];
+    for (position, concept) in concepts.iter().enumerate() {
+        let spellings = [
+            (concept.weight, any_of(concept, " | ", str::to_owned)),
+            (concept.weight * TITLE_FACTOR, any_of(concept, " | ", |stem| format!("{stem}:A"))),
+        ];
+        for (place, (weight, words)) in ["anywhere", "in_title"].into_iter().zip(spellings) {
+            wanted.push(format!("to_tsquery('simple', ?) AS {place}_{position}"));
+            asked.push(words.into());
+            weights.push(format!("CASE WHEN search @@ {place}_{position} THEN CAST(? AS bigint) ELSE 0 END"));
+            weighed.push(weight.into());
+        }
+    }
+    // OFFSET 0 keeps the planner from reading the words anew for each row.
+    let table = format!(
+        "(SELECT {table}.*, {} AS weight FROM (SELECT {} OFFSET 0) AS wanted JOIN {table} ON search @@ any_word) AS found",
+        weights.join(" + "),
+        wanted.join(", ")
+    );
+    weighed.extend(asked);
+    Hits { table, values: weighed }
+}
