@@ -171,7 +171,7 @@ impl Town {
         let clock = Arc::new(|| at(0));
         let hub = Hub::new(self.store.clone(), snapshots.clone(), self.tasks.clone(), clock);
         let bus = Bus::over_redis(&redis, hub.clone(), &self.tasks);
-        Replica { hub, bus, snapshots, store: self.store.clone() }
+        Replica { hub, bus, snapshots, redis, store: self.store.clone() }
     }
 
     pub(crate) fn room(&self) -> Room {
@@ -198,7 +198,7 @@ impl Town {
         replica.bus.publish(Envelope::to(self.room(), Event::MessagePosted(message)));
     }
 
-    /// Waits until so many processes hear a room (`room:…`), or anything at all (`control`), through Redis.
+    /// Waits until so many processes hear a room (`room:…`) through Redis.
     pub(crate) async fn until_heard(&self, channel: &str, processes: u64) {
         let channel = format!("{}:{channel}", self.prefix);
         let mut connection = look(&self.url).await;
@@ -225,10 +225,21 @@ pub(crate) struct Replica {
     pub(crate) hub: Arc<Hub>,
     pub(crate) bus: Bus,
     pub(crate) snapshots: Arc<Snapshots>,
+    redis: Redis,
     store: Store,
 }
 
 impl Replica {
+    /// Waits until it hears Redis; before that it takes Redis to be away.
+    pub(crate) async fn until_connected(&self) {
+        let connecting = async {
+            while !self.redis.is_well() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, connecting).await.expect("connected");
+    }
+
     /// Somebody who joins a conversation at the end of its log and is told in the support desk's words.
     pub(crate) async fn listener(&self, conversation: &ConversationId) -> Listener {
         let connection = self.hub.connect(self.hub.outbox());

@@ -124,10 +124,10 @@ async fn an_answer_is_stopped_from_another_process() {
     let beginning = async {
         loop {
             let running = worker.snapshots.begin(&early);
+            worker.snapshots.end(&running);
             if running.stop.is_cancelled() {
                 return;
             }
-            worker.snapshots.end(&running);
             tokio::task::yield_now().await;
         }
     };
@@ -149,7 +149,8 @@ async fn who_joins_in_the_middle_of_another_processes_answer_gets_the_text_so_fa
             start_utf16: start,
         })
     };
-    town.until_heard("control", 2).await;
+    worker.until_connected().await;
+    web.until_connected().await;
     worker.bus.publish(Envelope::to(town.room(), chunk(0, "Once", 0)));
     let found = async {
         loop {
