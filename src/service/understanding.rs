@@ -30,29 +30,32 @@ const LEANT_ON: TimeDelta = TimeDelta::minutes(30);
 /// What was understood of a query.
 pub(super) struct Understood {
     pub filters: Filters,
-    /// For what was taken for a follow-up: what it means when it was none ("xbox one" after "desk").
+    /// What the words say by themselves, for when nothing is found: a follow-up may have been none ("xbox one" after
+    /// "desk"), and the AI may have seen a category where there is none.
     pub alone: Option<Filters>,
     /// The AI has failed.
     pub degraded: bool,
 }
 
-impl From<Filters> for Understood {
-    fn from(filters: Filters) -> Self {
-        Self { filters, alone: None, degraded: false }
+impl Understood {
+    /// What somebody means, and what the words say by themselves.
+    fn beside(filters: Filters, alone: Filters) -> Self {
+        let says_something = !alone.keywords.is_empty() || alone.category.is_some();
+        let alone = (says_something && alone != filters).then_some(alone);
+        Self { filters, alone, degraded: false }
     }
 }
 
 /// Understands a query; never fails.
 pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categories: &[String]) -> Understood {
+    let alone = query::understand(query, categories);
     let last = last_search(app, asker).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
     if let Some(filters) = follow_up {
-        let alone = query::understand(query, categories);
-        let says_something = !alone.keywords.is_empty() || alone.category.is_some();
-        return Understood { filters, alone: says_something.then_some(alone), degraded: false };
+        return Understood::beside(filters, alone);
     }
     if matches!(app.assistant, Assistant::Offline(_)) {
-        return query::understand(query, categories).into();
+        return Understood { filters: alone, alone: None, degraded: false };
     }
     let normal = normalised(query);
     let previous = last.map(|last| last.filters).filter(|_| follows_on(&normal));
@@ -60,22 +63,23 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
     if previous.is_none()
         && let Some(filters) = app.understood.get(&key, app.now())
     {
-        return filters.into();
+        return Understood::beside(filters, alone);
     }
     match app.assistant.extract_filters(query, previous.as_ref(), categories).await {
         Ok(said) => {
             let checked = query::correct(said.clone(), query, categories);
-            match previous {
-                Some(previous) => taken_over(checked, &said, &previous).into(),
+            let filters = match previous {
+                Some(previous) => taken_over(checked, &said, &previous),
                 None => {
                     app.understood.put(key, checked.clone(), app.now());
-                    checked.into()
+                    checked
                 }
-            }
+            };
+            Understood::beside(filters, alone)
         }
         Err(error) => {
             tracing::warn!(kind = ?error.kind, cause = %error.cause, "the AI did not understand a search in time");
-            Understood { degraded: true, ..query::understand(query, categories).into() }
+            Understood { filters: alone, alone: None, degraded: true }
         }
     }
 }

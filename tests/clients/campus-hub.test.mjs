@@ -186,6 +186,13 @@ describe("with an AI that understands queries", () => {
     assert.equal(filters.category, "Electronics");
   });
 
+  test("a category that only the AI sees does not hide what the words find", async () => {
+    upstream.answerAll((call) => call.say(JSON.stringify({ ...understood, category: "Furniture" })).finish());
+    const frame = await client.search("macbook, $500 at most");
+    assert.deepEqual(titles(frame), ["MacBook Air M1"]);
+    assert.equal(answered(frame).filters.category, undefined);
+  });
+
   for (const [fault, query, respond] of [
     ["answers 500", "macbook under $500", (call) => call.refuse(500)],
     ["answers 429", "a macbook below $500", (call) => call.refuse(429, { "retry-after": "1" })],
