@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::TimeDelta;
 
+use super::search::Wanted;
 use crate::{
     app::App,
     assistant::Assistant,
@@ -43,7 +44,8 @@ impl From<Filters> for Understood {
 }
 
 /// Understands a query; never fails.
-pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categories: &[String]) -> Understood {
+pub(super) async fn understand(app: &App, asker: &UserId, wanted: &Wanted, categories: &[String]) -> Understood {
+    let query = wanted.query.as_str();
     let last = last_search(app, asker).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
     if let Some(filters) = follow_up {
@@ -61,6 +63,9 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
         && let Some(filters) = app.understood.get(&key, app.now())
     {
         return filters.into();
+    }
+    if wanted.hurried {
+        return Understood { degraded: true, ..query::understand(query, categories).into() };
     }
     match app.assistant.extract_filters(query, previous.as_ref(), categories).await {
         Ok(said) => {
