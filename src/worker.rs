@@ -78,9 +78,15 @@ async fn answer_search(app: &Arc<App>, job: SearchJob, held: Held) {
         app.draining_begun().await;
         tokio::time::sleep(GRACE).await;
     };
+    tokio::pin!(out_of_time);
+    let event = tokio::select! {
+        event = try_search(app, &job) => event,
+        () = &mut out_of_time => return app.jobs.give_back(held).await,
+    };
     tokio::select! {
-        event = try_search(app, &job) => app.jobs.reply(held, job.id, event).await,
-        () = out_of_time => app.jobs.give_back(held).await,
+        () = app.jobs.reply(held, job.id, event) => {}
+        // Redis is away; when it is back another worker takes the search over.
+        () = out_of_time => {}
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) async fn search(
         min_price: query.min_price,
         max_price: query.max_price,
     };
-    let wanted = Wanted { query: checked_query(&query.q)?, within, limit };
+    let wanted = Wanted { query: checked_query(&query.q)?, within, limit, hurried: false };
     let Found { answer, results, filters, degraded } = search::search_for(&app, &caller, &wanted).await?;
     let mut body = json!({ "answer": answer, "listings": results, "filters": filters, "nextCursor": null });
     if let (true, Some(fields)) = (degraded, body.as_object_mut()) {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -51,7 +51,8 @@ impl Elsewhere {
     pub(super) fn heard(&self, chunk: &Chunk) {
         let mut growing = lock(&self.growing);
         let known = growing.get(&chunk.conversation).filter(|known| known.newest.message == chunk.message);
-        if known.is_some_and(|known| known.newest.index >= chunk.index) {
+        // A chunk may come behind the end that somebody else has put to its answer.
+        if known.is_some_and(|known| known.newest.index >= chunk.index || known.over.is_cancelled()) {
             return;
         }
         let over = known.map(|known| known.over.clone()).unwrap_or_default();
@@ -59,7 +60,15 @@ impl Elsewhere {
         growing.insert(chunk.conversation.clone(), newest);
     }
 
-    /// Forgets an answer that has ended, or that nobody here hears any more.
+    /// An answer has ended: nothing more is heard of it.
+    pub(super) fn end(&self, conversation: &ConversationId) {
+        if let Some(ended) = lock(&self.growing).get_mut(conversation) {
+            ended.over.cancel();
+            ended.newest.content = Arc::default();
+        }
+    }
+
+    /// Forgets what nobody here hears any more.
     pub(super) fn forget(&self, conversation: &ConversationId) {
         if let Some(ended) = lock(&self.growing).remove(conversation) {
             ended.over.cancel();
@@ -69,8 +78,9 @@ impl Elsewhere {
     /// What has been heard so far.
     pub(super) fn of(&self, conversation: &ConversationId) -> Option<Snapshot> {
         let growing = lock(&self.growing);
-        let known = growing.get(conversation).filter(|known| known.at.elapsed() < SILENCE_MAX)?;
-        Some(snapshot(&known.newest))
+        let known = growing.get(conversation)?;
+        let grows = known.at.elapsed() < SILENCE_MAX && !known.over.is_cancelled();
+        grows.then(|| snapshot(&known.newest))
     }
 
     /// Resolves when this answer has ended; none when nothing is known of it.

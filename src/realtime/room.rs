@@ -37,6 +37,8 @@ pub(super) struct Room {
     early: BTreeMap<u64, Envelope>,
     /// Somebody is looking for what is missing.
     pub searching: bool,
+    /// The answer that ended last; a chunk of it that comes late is not told.
+    ended: Option<MessageId>,
     /// Requests that wait for something to happen here.
     taps: Vec<mpsc::Sender<Event>>,
 }
@@ -82,6 +84,11 @@ impl Room {
         let mut aftermath = Aftermath::default();
         // Whoever waits for one certain event needs no order.
         self.tap_off(&envelope.event);
+        match &envelope.event {
+            Event::AnswerFinished(entry) => self.ended = Some(entry.message.id.clone()),
+            Event::AnswerChunk(chunk) if self.ended.as_ref() == Some(&chunk.message) => return aftermath,
+            _ => {}
+        }
         match envelope.event.seq().map(|(_, seq)| seq) {
             Some(seq) => self.sequence(seq, envelope, now, &mut aftermath),
             None => self.tell(&envelope, now, &mut aftermath),
@@ -144,7 +151,11 @@ impl Room {
                 if member.has_heard(chunk) {
                     continue;
                 }
-                if !encoded.push(connection, false) {
+                let has_room = match member.with_lost(chunk) {
+                    None => encoded.push(connection, false),
+                    Some(longer) => Encoded::new(&Event::AnswerChunk(longer), now).push(connection, false),
+                };
+                if !has_room {
                     // A missing chunk would leave a hole in the text: the catch-up closes it.
                     member.live = false;
                     aftermath.lagging.push(connection.clone());
@@ -208,6 +219,13 @@ impl Heard {
 impl Member {
     fn has_heard(&self, chunk: &Chunk) -> bool {
         self.chunk.as_ref().is_some_and(|heard| heard.message == chunk.message && heard.index >= chunk.index)
+    }
+
+    /// A chunk that begins with what this member has not heard of the text before it, when chunks were lost.
+    fn with_lost(&self, chunk: &Chunk) -> Option<Chunk> {
+        let heard = self.chunk.as_ref().filter(|heard| heard.message == chunk.message);
+        let (start, start_utf16) = heard.map_or((0, 0), |heard| (heard.bytes, heard.utf16));
+        (start < chunk.start).then(|| Chunk { start, start_utf16, ..chunk.clone() })
     }
 
     /// The text that a member which was not live has missed of the running answer, as one chunk.

@@ -109,7 +109,12 @@ impl Snapshots {
         self.elsewhere.heard(chunk);
     }
 
-    /// Another process's answer has ended, or nobody here hears it any more.
+    /// Another process's answer has ended.
+    pub(super) fn end_elsewhere(&self, conversation: &ConversationId) {
+        self.elsewhere.end(conversation);
+    }
+
+    /// Nobody here hears any more what another process answers.
     pub(super) fn forget(&self, conversation: &ConversationId) {
         self.elsewhere.forget(conversation);
     }

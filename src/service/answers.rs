@@ -104,10 +104,7 @@ async fn generate(app: &Arc<App>, answer: Answer) {
             finish(app, &answer, &running, bot, ending).await;
         }
         // Somebody else has ended or holds it, and tells its end.
-        None => {
-            publish(app, &answer, typing(&answer, &bot, false));
-            app.snapshots.end(&running);
-        }
+        None => app.snapshots.end(&running),
     }
 }
 
@@ -123,13 +120,14 @@ async fn listen(app: &App, answer: &Answer, running: &Running, generation: &mut 
             biased;
             () = running.stop.cancelled() => return Some(Ending::of(AnswerStatus::Cancelled)),
             () = app.draining_begun() => return Some(Ending::of(AnswerStatus::Interrupted)),
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                tell_chunk(app, answer, running, &mut pace);
-            }
+            // Before anything is told: after a long pause somebody else may have the answer.
             _ = checkpoints.tick() => {
                 if !checkpoint(app, answer, running).await {
                     return None;
                 }
+            }
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                tell_chunk(app, answer, running, &mut pace);
             }
             step = generation.next() => match step {
                 Some(Ok(Step::Text(text))) => {
@@ -197,10 +195,12 @@ async fn finish(app: &Arc<App>, answer: &Answer, running: &Arc<Running>, bot: Se
         at: app.now(),
     };
     let finished = store_end(app, finish).await;
-    // In this order: whoever waits for the end of the snapshot tells the end of the answer.
-    publish(app, answer, typing(answer, &bot, false));
+    if !matches!(finished, Finished::Fenced) {
+        publish(app, answer, typing(answer, &bot, false));
+    }
     app.snapshots.end(running);
     match finished {
+        // Whoever has ended it tells its end; by now another answer may be running here.
         Finished::Fenced => {}
         Finished::Stored(message) => tell_end(app, answer, message, failure).await,
         Finished::NoMessage => tell_end(app, answer, Arc::new(empty(app, answer, bot, ending.status)), failure).await,
@@ -256,6 +256,9 @@ pub(super) fn tell_cancelled(app: &Arc<App>, answers: Vec<AnswerId>) {
                     // A generator that was told to stop says its last first.
                     inner.snapshots.ended(&answer.conversation, &answer.message).await;
                     let bot = Sender::bot(assistant::persona(&answer.persona).name);
+                    if answer.attempt > 0 {
+                        publish(&inner, &answer, typing(&answer, &bot, false));
+                    }
                     let message = empty(&inner, &answer, bot, AnswerStatus::Cancelled);
                     tell_end(&inner, &answer, Arc::new(message), None).await;
                 }

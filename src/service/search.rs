@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{
     Outcome,
     phrasing::{self, Nearest},
@@ -26,6 +28,9 @@ pub const RESULTS: u32 = 10;
 /// How many listings are looked at for one that nearly fits.
 const NEAREST_AMONG: u32 = 50;
 
+/// A search that has waited for a worker for so long must not wait for the AI too, or the asker's patience ends first.
+const HURRIED_AFTER: TimeDelta = TimeDelta::seconds(SearchJob::PATIENCE_S / 2);
+
 /// What somebody wants to find.
 pub struct Wanted {
     /// In their own words; checked already.
@@ -34,6 +39,8 @@ pub struct Wanted {
     pub within: Filters,
     /// The most results.
     pub limit: u32,
+    /// Somebody has waited for long already: the AI is not asked.
+    pub hurried: bool,
 }
 
 /// What was found.
@@ -62,7 +69,8 @@ pub fn ask(app: &Arc<App>, caller: &Caller, request_id: String, query: &str) -> 
 /// Answers a search, for the one who asked.
 pub async fn answer(app: &Arc<App>, job: &SearchJob) -> Event {
     let request_id = job.request_id.clone();
-    let wanted = Wanted { query: job.query.clone(), within: Filters::default(), limit: RESULTS };
+    let hurried = app.now() - job.asked_at >= HURRIED_AFTER;
+    let wanted = Wanted { query: job.query.clone(), within: Filters::default(), limit: RESULTS, hurried };
     match search(app, &job.asker, &wanted).await {
         Ok(Found { answer, results, filters, degraded }) => {
             Event::SearchAnswered(Arc::new(SearchAnswer { request_id, answer, results, filters, degraded }))
@@ -94,7 +102,7 @@ pub async fn search(app: &App, asker: &UserId, wanted: &Wanted) -> Result<Found,
 
 async fn find(app: &App, asker: &UserId, wanted: &Wanted) -> Result<Found, Error> {
     let categories = app.store.categories().await?;
-    let understood = understanding::understand(app, asker, &wanted.query, &categories).await;
+    let understood = understanding::understand(app, asker, wanted, &categories).await;
     let mut filters = narrowed(understood.filters, &wanted.within, &categories);
     // One more tells whether there are more.
     let mut results = app.store.search_listings(&filters, wanted.limit + 1).await?;

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::TimeDelta;
 
+use super::search::Wanted;
 use crate::{
     app::App,
     assistant::Assistant,
@@ -47,7 +48,8 @@ impl Understood {
 }
 
 /// Understands a query; never fails.
-pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categories: &[String]) -> Understood {
+pub(super) async fn understand(app: &App, asker: &UserId, wanted: &Wanted, categories: &[String]) -> Understood {
+    let query = wanted.query.as_str();
     let alone = query::understand(query, categories);
     let last = last_search(app, asker).await;
     let follow_up = last.as_ref().and_then(|last| query::refine(&last.filters, &last.results, query, categories));
@@ -64,6 +66,9 @@ pub(super) async fn understand(app: &App, asker: &UserId, query: &str, categorie
         && let Some(filters) = app.understood.get(&key, app.now())
     {
         return Understood::beside(filters, alone);
+    }
+    if wanted.hurried {
+        return Understood { filters: alone, alone: None, degraded: true };
     }
     match app.assistant.extract_filters(query, previous.as_ref(), categories).await {
         Ok(said) => {

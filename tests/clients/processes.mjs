@@ -1,6 +1,10 @@
 // Servers and workers as processes of their own, on one PostgreSQL and one Redis.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import net from "node:net";
+import { createInterface } from "node:readline";
 import { asUser, emitOk, startServer } from "./harness.mjs";
 
 export const NO_WORKER = ["--no-worker"];
@@ -37,4 +41,20 @@ export function offerLamp(server) {
 export function assertLamp(frame) {
   assert.equal(frame.type, "agent.response", JSON.stringify(frame));
   assert.deepEqual([frame.payload.results[0]?.title, frame.payload.degraded], ["Desk Lamp", undefined]);
+}
+
+/** A Redis of one test's own: `{url, kill()}`. */
+export async function startRedis() {
+  const free = net.createServer().listen(0, "127.0.0.1");
+  await once(free, "listening");
+  const { port } = free.address();
+  free.close();
+  const settings = ["--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"];
+  const child = spawn("redis-server", settings, { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  for await (const line of createInterface(child.stdout)) {
+    if (line.includes("Ready to accept connections")) break;
+  }
+  const kill = () => child.kill("SIGKILL") && exited;
+  return { url: `redis://127.0.0.1:${port}`, kill };
 }

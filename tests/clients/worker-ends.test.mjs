@@ -9,12 +9,13 @@ import {
   expectTimed,
   hangUp,
   hangUpRaw,
+  heard,
   startServer,
   startUpstream,
   switchboard,
   temporaryFolder,
 } from "./harness.mjs";
-import { LAMPS, NO_WORKER, SERVE, assertLamp, offerLamp, shared, startWeb, tabsOn } from "./processes.mjs";
+import { LAMPS, NO_WORKER, SERVE, assertLamp, offerLamp, shared, startRedis, startWeb, tabsOn } from "./processes.mjs";
 
 afterEach(() => {
   hangUp();
@@ -99,6 +100,36 @@ describe("a worker that goes", () => {
     }
   });
 
+  test("paused until another one answers: it has nothing more to say", async () => {
+    const { busy, idle, id, tab, call } = await inTheMiddle("Once upon ");
+    try {
+      busy.terminate("SIGSTOP");
+      call.say("a time ");
+      const { assistantMessage } = await expectEvent(tab, "message:complete", undefined, 12_000);
+      assert.deepEqual([assistantMessage.status, assistantMessage.content], ["interrupted", "Once upon "]);
+      await emitOk(tab, "message:send", { conversationId: id, content: "And then?" });
+      const next = await upstream.call();
+      next.say("Then it ");
+      await expectEvent(tab, "message:chunk");
+      const before = heard(tab).length;
+      busy.terminate("SIGCONT");
+      await call.closed();
+      // What it says in its last moment would be heard before this.
+      next.say("ended.").finish();
+      await expectEvent(tab, "message:complete");
+      assert.deepEqual(
+        heard(tab)
+          .slice(before)
+          .map(({ name }) => name),
+        ["message:chunk", "ai:typing:stop", "message:complete"],
+      );
+    } finally {
+      busy.terminate("SIGCONT");
+      await busy.stop();
+      await idle.stop();
+    }
+  });
+
   test("told to end: it ends with 0 and its answer is stored at once", async () => {
     const { busy, idle, tab } = await inTheMiddle("Half a ");
     try {
@@ -112,6 +143,27 @@ describe("a worker that goes", () => {
       await idle.stop();
     }
   });
+});
+
+test("told to end while it cannot hand back a search's answer, because Redis is away: it ends in time", async () => {
+  const upstream = await startUpstream();
+  const redis = await startRedis();
+  const web = await startWeb({ ...upstream.env, REDIS_URL: redis.url, SHUTDOWN_TIMEOUT: "10s" });
+  const worker = await web.beside("worker");
+  try {
+    const client = await campusHub(web, web.user());
+    client.send({ type: "agent.search", requestId: "search-1", payload: { query: "a lamp" } });
+    const call = await upstream.call();
+    await redis.kill();
+    call.say(LAMPS).finish();
+    await call.closed();
+    await worker.shutDown();
+  } finally {
+    await redis.kill();
+    await worker.stop();
+    await web.stop();
+    await upstream.stop();
+  }
 });
 
 test("without Redis the server says so and works, and so does its own worker", async () => {

@@ -123,6 +123,31 @@ describe("two servers and two workers", () => {
     );
   });
 
+  test("an agent who takes over where nobody listens ends the bot's answer for those who do, in order", async () => {
+    for (let n = 0; n < 5; n++) {
+      const user = one.user();
+      const id = await one.conversation(user, { kind: "support" });
+      const tab = await asUser(one, user);
+      await emitOk(tab, "join:conversation", id);
+      await emitOk(tab, "message:send", { conversationId: id, content: "Help" });
+      (await upstream.call()).say("I am only a bot ");
+      await expectEvent(tab, "message:chunk");
+      await two.ok("POST", `/api/conversations/${id}/assign`, { as: two.user("admin"), body: {} });
+      const { assistantMessage } = await expectEvent(tab, "message:complete");
+      assert.equal(assistantMessage.status, "cancelled");
+      await one.ok("POST", `/api/conversations/${id}/handback`, { as: one.user("admin") });
+      await emitOk(tab, "message:send", { conversationId: id, content: "And now?" });
+      (await upstream.call()).say("A bot again").finish();
+      await expectEvent(tab, "message:complete");
+      const story = heard(tab, "ai:typing:start", "message:chunk", "ai:typing:stop", "message:complete");
+      const turn = ["ai:typing:start", "message:chunk", "ai:typing:stop", "message:complete"];
+      assert.deepEqual(
+        story.map(({ name }) => name),
+        [...turn, ...turn],
+      );
+    }
+  });
+
   test("a room over two servers hears all messages once and in order", async () => {
     const [customer, agent] = [one.user(), one.user("admin")];
     const id = await one.quietConversation(customer, agent);

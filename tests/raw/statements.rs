@@ -1,50 +1,22 @@
 //! What one message costs the database on a connection that knows who it is and where.
 
-use std::sync::Arc;
-
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use switchboard::{
-    app::{App, system_clock},
-    config::{Config, settings::Source},
+    app::system_clock,
     domain::{
         conversation::{Kind, NewConversation},
         user::Role,
     },
-    http,
     service::accounts,
 };
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{client_async, tungstenite::Message};
+
+use crate::bench::{Client, start};
 
 /// Contract section 10.
 const STATEMENTS_MAX: u64 = 3;
-
-type Client = WebSocketStream<TcpStream>;
-
-/// A server on a fresh database. Nobody works on answers, so every statement counted is the message's own.
-async fn start(database_url: &str, folder: &tempfile::TempDir) -> (Arc<App>, std::net::SocketAddr) {
-    let folder = folder.path().to_str().unwrap();
-    let secret = "a secret for one test, 32 bytes long";
-    let settings = [("DATA_DIR", folder), ("DATABASE_URL", database_url), ("JWT_SECRET", secret)];
-    let app = App::start(Config::load(&Source::fixed(&settings), false).unwrap(), system_clock()).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let served = app.clone();
-    app.tasks.spawn_until_stop(async move {
-        let router = http::router(&served);
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let service = hyper_util::service::TowerToHyperService::new(router.clone());
-            served.tasks.spawn_until_stop(async move {
-                let stream = hyper_util::rt::TokioIo::new(stream);
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(stream, service);
-                connection.with_upgrades().await.unwrap();
-            });
-        }
-    });
-    (app, address)
-}
 
 /// The next frame of this type.
 async fn hear(client: &mut Client, kind: &str) -> Value {
@@ -60,7 +32,7 @@ async fn hear(client: &mut Client, kind: &str) -> Value {
 
 async fn a_message_costs_three_statements(database_url: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let (app, address) = start(database_url, &folder).await;
+    let (app, address) = start(&[("DATABASE_URL", database_url)], &folder, system_clock()).await;
     let email = format!("{}@example.org", uuid::Uuid::new_v4());
     let (user, _) = accounts::create_user(&app, &email, "Ann", Role::Customer, None).await.unwrap();
     let new = NewConversation::default();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use switchboard::{
     domain::{
-        event::{Chunk, Envelope, Event, Room},
+        event::{Chunk, Envelope, Event, LogEntry, Room},
         ids::{AnswerId, MessageId},
         message::Sender,
         user::{Role, User},
@@ -139,16 +139,7 @@ async fn an_answer_is_stopped_from_another_process() {
 async fn who_joins_in_the_middle_of_another_processes_answer_gets_the_text_so_far() {
     let town = Town::found(&shared_redis()).await;
     let (worker, web) = (town.replica(), town.replica());
-    let chunk = |index: u64, text: &str, start: usize| {
-        Event::AnswerChunk(Chunk {
-            conversation: town.conversation.clone(),
-            message: MessageId::trusted("m-1"),
-            index,
-            content: text.into(),
-            start,
-            start_utf16: start,
-        })
-    };
+    let chunk = |index, text, start| chunk(&town, MessageId::trusted("m-1"), index, text, start);
     worker.until_connected().await;
     web.until_connected().await;
     worker.bus.publish(Envelope::to(town.room(), chunk(0, "Once", 0)));
@@ -177,5 +168,39 @@ async fn who_joins_in_the_middle_of_another_processes_answer_gets_the_text_so_fa
     worker.bus.publish(Envelope::to(town.room(), typing));
     timeout(Duration::from_secs(2), ended).await.expect("its end is heard");
     assert_eq!(web.snapshots.look_up(&town.conversation).await, None);
+    assert_eq!(listener.next(DEADLINE).await.0, "typing_indicator");
+
+    // Of a worker that has not heard yet that it was stopped.
+    worker.bus.publish(Envelope::to(town.room(), chunk(2, "Once upon a", 9)));
+    listener.next(DEADLINE).await;
+    assert_eq!(web.snapshots.of(&town.conversation), None, "it does not grow again");
+    town.leave().await;
+}
+
+fn chunk(town: &Town, message: MessageId, index: u64, text: &str, start: usize) -> Event {
+    let conversation = town.conversation.clone();
+    Event::AnswerChunk(Chunk { conversation, message, index, content: text.into(), start, start_utf16: start })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_chunks_come_with_the_next_one_and_none_comes_behind_the_end() {
+    let town = Town::found(&shared_redis()).await;
+    let web = town.replica();
+    let mut listener = web.listener(&town.conversation).await;
+    let answer = town.post("Once upon a time").await;
+    for (index, text, start, heard) in
+        [(0, "Once", 0, "Once"), (3, "Once upon a", 9, " upon a"), (4, "Once upon a time", 11, " time")]
+    {
+        web.hub.deliver(Envelope::to(town.room(), chunk(&town, answer.id.clone(), index, text, start)));
+        let (_, body) = listener.next(DEADLINE).await;
+        assert_eq!((body["index"].as_u64(), body["chunk"].as_str()), (Some(index), Some(heard)));
+    }
+    let late = chunk(&town, answer.id.clone(), 5, "Once upon a time!", 16);
+    let entry = LogEntry { message: answer, question: None };
+    web.hub.deliver(Envelope::to(town.room(), Event::AnswerFinished(entry)));
+    assert_eq!(listener.seqs(1).await, [1]);
+    web.hub.deliver(Envelope::to(town.room(), late));
+    town.say(&web, "Thanks").await;
+    assert_eq!(listener.seqs(1).await, [2]);
     town.leave().await;
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use switchboard::{
     domain::{
-        event::{Envelope, Event},
-        ids::UserId,
+        event::{Chunk, Envelope, Event},
+        ids::{MessageId, UserId},
     },
     realtime::jobs::unanswered,
 };
@@ -115,5 +115,29 @@ async fn processes_start_without_redis_and_find_it_when_it_comes() {
     town.until_heard(&format!("room:conversation:{}", town.conversation), 1).await;
     town.say(&one, "hello").await;
     assert_eq!(listener.seqs(1).await, [2]);
+    town.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_room_has_heard_is_forgotten_with_it_also_when_it_goes_during_an_outage() {
+    let mut redis = OwnRedis::start();
+    let town = Town::found(&redis.url()).await;
+    let (worker, web) = (town.replica(), town.replica());
+    let mut listener = web.listener(&town.conversation).await;
+    town.until_heard(&format!("room:conversation:{}", town.conversation), 1).await;
+    worker.until_connected().await;
+    let (conversation, message) = (town.conversation.clone(), MessageId::trusted("m-1"));
+    let chunk = Chunk { conversation, message, index: 0, content: "Once".into(), start: 0, start_utf16: 0 };
+    worker.bus.publish(Envelope::to(town.room(), Event::AnswerChunk(chunk)));
+    listener.next(DEADLINE).await;
+    assert!(web.snapshots.of(&town.conversation).is_some());
+    redis.kill();
+    web.hub.leave(&listener.connection, &town.conversation);
+    let forgotten = async {
+        while web.snapshots.of(&town.conversation).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(5), forgotten).await.expect("forgotten");
     town.leave().await;
 }

@@ -79,8 +79,9 @@ impl Line {
         let noted = overflow.clone();
         let hear = move |push: PushInfo| pushes.try_send(push).inspect_err(|_| noted.store(true, Ordering::Relaxed));
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_LIMIT)).set_push_sender(hear);
-        let mut connection = self.redis.connect(config).await?;
+        // With each attempt, so that rooms which come and go during an outage do not pile up.
         self.note_changes();
+        let mut connection = self.redis.connect(config).await?;
         let mut channels: Vec<_> = self.wanted.iter().map(|room| channel(&self.redis, room)).collect();
         channels.push(control(&self.redis));
         for some in channels.chunks(CHANNELS_MAX) {
@@ -116,6 +117,9 @@ impl Line {
                     begun.push(room);
                 }
             } else if self.wanted.remove(&room) {
+                if let Room::Conversation(conversation) = &room {
+                    self.hub.snapshots.forget(conversation);
+                }
                 ended.push(room);
             }
         }
@@ -132,11 +136,6 @@ impl Line {
         for some in ended.chunks(CHANNELS_MAX) {
             let channels: Vec<_> = some.iter().map(|room| channel(&self.redis, room)).collect();
             connection.unsubscribe(channels).await?;
-        }
-        for room in &ended {
-            if let Room::Conversation(conversation) = room {
-                self.hub.snapshots.forget(conversation);
-            }
         }
         // Somebody who joined may have read the log before this process could hear what came after it.
         self.comparer.add(begun.into_iter().filter_map(|room| match room {
@@ -183,7 +182,9 @@ impl Line {
     /// An event of another process, for everybody here whom it concerns.
     fn deliver(&self, envelope: Envelope) {
         let snapshots = &self.hub.snapshots;
-        if let Event::AnswerChunk(chunk) = &envelope.event {
+        if let Event::AnswerChunk(chunk) = &envelope.event
+            && self.wanted.contains(&Room::Conversation(chunk.conversation.clone()))
+        {
             // First, so that whoever becomes live now has it from the one or the other.
             snapshots.heard(chunk);
         }
@@ -195,7 +196,7 @@ impl Line {
         }
         self.hub.deliver(envelope);
         if let Some(conversation) = over {
-            snapshots.forget(&conversation);
+            snapshots.end_elsewhere(&conversation);
         }
         if let Some(conversation) = gone {
             self.hub.empty(&conversation);
