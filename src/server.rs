@@ -30,6 +30,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CUT_BATCH: usize = 200;
 const CUT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the connections are looked at that are still answering what was asked, or saying goodbye.
+const GOODBYE_LOOKS: usize = 40;
+
 /// How often a batch is looked at for unwritten frames before it is cut all the same.
 const FLUSH_LOOKS: usize = 10;
 
@@ -94,6 +97,12 @@ async fn end(app: &Arc<App>) {
         }
         for connection in batch {
             connection.restart();
+        }
+        tokio::time::sleep(CUT_PAUSE).await;
+    }
+    for _ in 0..GOODBYE_LOOKS {
+        if app.hub.connection_count() == 0 {
+            break;
         }
         tokio::time::sleep(CUT_PAUSE).await;
     }

@@ -44,6 +44,9 @@ pub trait Link: Send + Sync {
     /// Hands one frame to the transport's own emit. False when it has no room.
     fn emit(&self, frame: &Frame) -> bool;
 
+    /// It has all that it gets before its next poll, and more waits.
+    fn sated(&self) {}
+
     /// Says why and goodbye in the protocol's own way, after which clients do not come back by themselves.
     fn refuse(&self, why: Option<&Error>);
 
@@ -106,11 +109,11 @@ impl Outbox {
         match queue.route {
             Route::Closed => return,
             Route::Wire => {
-                queue.bytes += frame.wire().len();
+                queue.grow(frame.wire().len());
                 queue.wire.push_back(frame.wire().clone());
             }
             Route::Held | Route::Polling(_) => {
-                queue.bytes += frame.wire().len();
+                queue.grow(frame.wire().len());
                 queue.frames.push_back(frame);
             }
         }
@@ -166,7 +169,7 @@ impl Outbox {
             return Err(Full);
         }
         if queue.stream.is_some() {
-            queue.bytes += bytes.len();
+            queue.grow(bytes.len());
             queue.wire.push_back(bytes);
             self.move_on(&mut queue);
         }
@@ -209,7 +212,7 @@ impl Outbox {
         let mut queue = lock(&self.queue);
         queue.stream = stream;
         queue.wire = wire;
-        queue.bytes += bytes;
+        queue.grow(bytes);
         let is_to_be_cut = queue.is_to_be_cut;
         drop(queue);
         if is_to_be_cut {
@@ -238,17 +241,18 @@ impl Outbox {
             let drained = self.drained.notified();
             tokio::pin!(drained);
             drained.as_mut().enable();
-            let before = {
+            let patience = {
                 let queue = lock(&self.queue);
                 match queue.route {
                     Route::Closed => return false,
                     _ if queue.bytes < QUEUE_BYTES_LOW => return true,
-                    _ => queue.written,
+                    _ => STALL_LIMIT.saturating_sub(queue.moved.map_or(Duration::ZERO, |moved| moved.elapsed())),
                 }
             };
-            if tokio::time::timeout(STALL_LIMIT, drained).await.is_err() && lock(&self.queue).written == before {
+            if patience.is_zero() {
                 return false;
             }
+            tokio::time::timeout(patience, drained).await.ok();
         }
     }
 
@@ -261,13 +265,13 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
-    /// The transport has nothing more to say: the socket is closed as soon as all is written.
+    /// The transport has nothing more to say: the peer is told the end of the stream as soon as all is written.
     pub fn finish(&self) {
         self.close();
         let mut queue = lock(&self.queue);
         queue.finished = true;
         if queue.wire.is_empty() {
-            queue.stream = None;
+            queue.hang_up();
         }
     }
 
@@ -338,10 +342,30 @@ impl Outbox {
         }
         queue.scheduled = false;
         if queue.finished {
-            queue.stream = None;
+            queue.hang_up();
         }
         if queue.bytes < QUEUE_BYTES_LOW {
             self.drained.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_dead_after_the_limit_however_often_it_is_looked_at() {
+        let outbox = Arc::new(Outbox::new(None));
+        // Nothing has moved for long when the queue begins to fill.
+        tokio::time::advance(2 * STALL_LIMIT).await;
+        outbox.push_reply(Frame::text(&"x".repeat(QUEUE_BYTES_LOW)));
+        let began = tokio::time::Instant::now();
+        for _ in 0..2 {
+            let look = tokio::time::timeout(STALL_LIMIT / 3, outbox.has_room()).await;
+            assert!(look.is_err(), "given up after {:?}", began.elapsed());
+        }
+        assert!(!outbox.has_room().await);
+        assert_eq!(began.elapsed(), STALL_LIMIT);
     }
 }

@@ -1,9 +1,9 @@
 //! What is inside an outbox: the frames and bytes that wait, and the way they leave by.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, net::Shutdown, sync::Arc};
 
 use bytes::{Buf as _, Bytes};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 use super::outbox::Link;
 use crate::dialects::frame::Frame;
@@ -23,8 +23,8 @@ pub(super) struct Queue {
     pub(super) wire: VecDeque<Bytes>,
     pub(super) stream: Option<Arc<TcpStream>>,
     pub(super) bytes: usize,
-    /// All bytes that ever left, to tell a slow reader from a dead one.
-    pub(super) written: u64,
+    /// When something left last, or began to wait while nothing else did, to tell a slow reader from a dead one.
+    pub(super) moved: Option<Instant>,
     /// On the flusher's list, or waiting for the kernel.
     pub(super) scheduled: bool,
     /// What a polling client may still get before its next poll.
@@ -64,10 +64,23 @@ impl Credit {
 }
 
 impl Queue {
+    /// So much more waits.
+    pub(super) fn grow(&mut self, bytes: usize) {
+        if self.bytes == 0 {
+            self.moved = Some(Instant::now());
+        }
+        self.bytes += bytes;
+    }
+
+    /// So much has left.
+    fn shrink(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.moved = Some(Instant::now());
+    }
+
     /// Drops what the kernel has taken.
     pub(super) fn wrote(&mut self, mut bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.written += bytes as u64;
+        self.shrink(bytes);
         while let Some(first) = self.wire.front_mut() {
             if bytes < first.len() {
                 first.advance(bytes);
@@ -78,18 +91,30 @@ impl Queue {
         }
     }
 
+    /// Ends what is written. What the peer still sends can be read by whoever holds the socket too.
+    pub(super) fn hang_up(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            // The peer may have gone already.
+            socket2::SockRef::from(&*stream).shutdown(Shutdown::Write).ok();
+        }
+    }
+
     /// Hands frames to a polling client's transport while it has credit.
     pub(super) fn pump(&mut self) {
         let Route::Polling(link) = &self.route else { return };
+        let link = link.clone();
         while let Some(frame) = self.frames.front() {
             let length = frame.wire().len();
-            if self.credit.frames == 0 || self.credit.bytes == 0 || !link.emit(frame) {
+            if self.credit.frames == 0 || self.credit.bytes == 0 {
+                link.sated();
+                return;
+            }
+            if !link.emit(frame) {
                 return;
             }
             self.credit.frames -= 1;
             self.credit.bytes = self.credit.bytes.saturating_sub(length);
-            self.bytes = self.bytes.saturating_sub(length);
-            self.written += length as u64;
+            self.shrink(length);
             self.frames.pop_front();
         }
     }

@@ -61,7 +61,8 @@ fn open(request: Request<HyperBody>, tasks: &Tasks, flusher: &Flusher) -> Respon
             let frame = match socket.receive().await {
                 Incoming::Text(text) => frame(TEXT, text.as_bytes()),
                 Incoming::Binary(bytes) => frame(BINARY, &bytes),
-                Incoming::End => return,
+                Incoming::Fault(goodbye) => return socket.close(goodbye).await,
+                Incoming::End => return socket.answer_close().await,
             };
             if connection.outbox.push_bytes(frame).is_err() {
                 return;

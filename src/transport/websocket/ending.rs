@@ -26,13 +26,14 @@ pub(super) struct Ending {
     announced: Notify,
     batch: Mutex<Vec<Frame>>,
     batch_begun: Notify,
+    batch_full: Notify,
 }
 
 impl Ending {
     pub(super) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
         let (goodbye, batch) = (Mutex::default(), Mutex::default());
-        let (announced, batch_begun) = (Notify::new(), Notify::new());
-        Arc::new(Self { outbox, dialect: OnceLock::new(), goodbye, announced, batch, batch_begun })
+        let (announced, batch_begun, batch_full) = (Notify::new(), Notify::new(), Notify::new());
+        Arc::new(Self { outbox, dialect: OnceLock::new(), goodbye, announced, batch, batch_begun, batch_full })
     }
 
     /// Says in which protocol goodbyes are spelled. Once.
@@ -61,16 +62,22 @@ impl Ending {
         self.batch_begun.notified().await;
     }
 
-    /// Sends what was gathered as one frame.
-    pub(super) fn send_batch(&self, at: Timestamp) {
+    /// Resolves when a batch is as large as it may be and more waits for the next one.
+    pub(super) async fn batch_full(&self) {
+        self.batch_full.notified().await;
+    }
+
+    /// Sends what was gathered as one frame, and begins to gather the next. False when there was nothing.
+    pub(super) fn send_batch(&self, at: Timestamp) -> bool {
         let frames = std::mem::take(&mut *lock(&self.batch));
-        let Some(frame) = self.dialect.get().and_then(|dialect| dialect.batch(&frames, at)) else { return };
+        let Some(frame) = self.dialect.get().and_then(|dialect| dialect.batch(&frames, at)) else { return false };
         if self.outbox.push_bytes(frame.wire().clone()).is_err() {
             // It has not taken what it got before; when it comes back it reads the log.
             self.outbox.cut();
-            return;
+            return false;
         }
         self.outbox.polled();
+        true
     }
 }
 
@@ -82,6 +89,10 @@ impl Link for Ending {
         }
         batch.push(frame.clone());
         true
+    }
+
+    fn sated(&self) {
+        self.batch_full.notify_one();
     }
 
     fn refuse(&self, why: Option<&Error>) {

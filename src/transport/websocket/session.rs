@@ -73,6 +73,10 @@ impl Session {
                     }
                 }
                 () = self.ending.batch_begun() => batch_due = Some(Instant::now() + BATCH_WINDOW),
+                () = self.ending.batch_full() => {
+                    batch_due = None;
+                    self.ending.send_batch(self.app.now());
+                }
                 () = sleep_until(batch_due.unwrap_or_else(Instant::now)), if batch_due.is_some() => {
                     batch_due = None;
                     self.ending.send_batch(self.app.now());
@@ -98,6 +102,7 @@ impl Session {
                     Incoming::Binary(_) => {
                         self.ending.announce(Goodbye { code: 1003, reason: "Text only" }, vec![]);
                     }
+                    Incoming::Fault(goodbye) => self.ending.announce(goodbye, vec![]),
                     Incoming::End => break,
                 },
             }
@@ -188,10 +193,12 @@ impl Session {
         let (Some(dialect), Some(user)) = (self.dialect, self.connection.user()) else { return };
         let at = self.app.now();
         match result {
-            Ok(outcome) => {
-                let asker = Asker { user: &user, at, chunks: self.chunks };
-                self.say(dialect.reply(&tag, &outcome.reply, asker)).await;
-                service::settle(&self.app, outcome.effects);
+            Ok(Outcome { reply, effects }) => {
+                let frames = dialect.reply(&tag, &reply, Asker { user: &user, at, chunks: self.chunks });
+                // It may hold a long piece of the log, and the peer may be slow.
+                drop(reply);
+                self.say(frames).await;
+                service::settle(&self.app, effects);
             }
             // Its only conversation is gone.
             Err(error @ Error::NotFound(_)) if self.bound.is_some() => self.ending.refuse(Some(&error)),
@@ -212,14 +219,17 @@ impl Session {
 
     /// Says what is left to say.
     async fn part(&self, socket: &mut Socket) {
-        let Some((goodbye, frames)) = self.ending.take() else { return };
-        for frame in frames {
+        let (goodbye, frames) = self.ending.take().unzip();
+        for frame in frames.into_iter().flatten() {
             self.connection.reply(frame);
         }
-        self.ending.send_batch(self.app.now());
+        while self.ending.send_batch(self.app.now()) {}
         // From here on only the close is said.
         self.connection.outbox.close();
-        socket.close(goodbye).await;
+        match goodbye {
+            Some(goodbye) => socket.close(goodbye).await,
+            None => socket.answer_close().await,
+        }
     }
 }
 

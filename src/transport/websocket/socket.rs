@@ -31,7 +31,9 @@ pub enum Incoming {
     Text(Utf8Bytes),
     /// A whole binary message.
     Binary(Bytes),
-    /// The peer has closed, or broken the protocol and been told so, or vanished. Nothing more comes.
+    /// The peer has broken the protocol, and is to be told so. Nothing more comes.
+    Fault(Goodbye),
+    /// The peer has closed or vanished. Nothing more comes.
     End,
 }
 
@@ -76,20 +78,16 @@ impl Socket {
         loop {
             let message = match self.inner.next().await {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => {
-                    if let Some(goodbye) = fault(&error) {
-                        self.close(goodbye).await;
-                    }
-                    return Incoming::End;
-                }
+                Some(Err(error)) => return fault(&error).map_or(Incoming::End, Incoming::Fault),
                 None => return Incoming::End,
             };
             self.is_alive = true;
             match message {
                 Message::Text(text) => return Incoming::Text(text),
                 Message::Binary(bytes) => return Incoming::Binary(bytes),
-                // A close is answered by the layer below, which then reports the end.
-                Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
+                // Answered by `answer_close`, behind what was asked before.
+                Message::Close(_) => return Incoming::End,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }
@@ -108,13 +106,18 @@ impl Socket {
         }
         // What the peer still sends is read: unread bytes would turn the end into a reset that swallows the goodbye.
         let closed = async {
-            while let Some(message) = self.inner.next().await {
-                if message.is_err() {
-                    return;
-                }
-            }
+            while let Some(Ok(_)) = self.inner.next().await {}
+            // Behind a fault nothing can be understood any more: the peer learns by the end of the stream that it
+            // need not finish.
+            self.outbox.finish();
+            tokio::io::copy(self.inner.get_mut(), &mut tokio::io::sink()).await.ok();
         };
         timeout(GOODBYE, closed).await.ok();
+    }
+
+    /// Answers the peer's close behind everything that is queued.
+    pub async fn answer_close(&mut self) {
+        while let Some(Ok(_)) = self.inner.next().await {}
     }
 }
 
