@@ -1,6 +1,6 @@
 //! Who is asking: accounts, host applications' tokens and widget sessions.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
@@ -229,22 +229,31 @@ pub async fn create_user(
     Ok((app.store.create_user(new, app.now()).await?, made))
 }
 
-/// Ends the connections of people who were deleted, or demoted from the agent side, whoever did that.
+/// Ends the connections of people who were deleted, or demoted from the agent side, and those whose credential was
+/// taken back, whoever did that: another process, or this one while the connection was being made.
 ///
 /// # Errors
 /// Only when the database fails.
 pub async fn recheck_connections(app: &App) -> Result<(), Error> {
-    let mut connected: Vec<UserId> =
-        app.hub.all().iter().filter_map(|connection| connection.user()).map(|user| user.id.clone()).collect();
-    connected.sort();
-    connected.dedup();
-    let current = app.store.roles_among(&connected).await?;
-    for connection in app.hub.all() {
-        let Some(user) = connection.user() else { continue };
-        let role = current.get(&user.id);
-        // Somebody who came after the question was asked is checked next time.
-        let was_asked = connected.binary_search(&user.id).is_ok();
-        if was_asked && (role.is_none() || (user.role == Role::Agent && role != Some(&Role::Agent))) {
+    let connected = app.hub.all().into_iter().filter_map(|connection| Some((connection.identity()?, connection)));
+    let connected: Vec<(Identity, Arc<Connection>)> = connected.collect();
+    let distinct = |by_session| {
+        let presented = connected.iter().filter(|(identity, _)| identity.by_session == by_session);
+        presented.map(|(identity, _)| identity.credential.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let (by_token, by_session): (Vec<String>, Vec<String>) = (distinct(false), distinct(true));
+    let people: BTreeSet<UserId> = connected.iter().map(|(identity, _)| identity.user.id.clone()).collect();
+    let roles = app.store.roles_among(&people.into_iter().collect::<Vec<_>>()).await?;
+    let revoked = app.store.revoked_among(&by_token).await?;
+    let living = app.store.sessions_among(&by_session, app.now()).await?;
+    for (identity, connection) in connected {
+        let Identity { user, credential, by_session, .. } = identity;
+        let role = roles.get(&user.id);
+        let is_demoted = role.is_none() || (user.role == Role::Agent && role != Some(&Role::Agent));
+        let is_taken_back = if by_session { !living.contains(&credential) } else { revoked.contains(&credential) };
+        // A fresh credential may have come meanwhile.
+        let is_presented = || connection.identity().is_some_and(|now| now.credential == credential);
+        if is_demoted || (is_taken_back && is_presented()) {
             connection.refuse(Some(&Error::Unauthenticated(tokens::FAILED)));
         }
     }

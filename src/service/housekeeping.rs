@@ -21,7 +21,7 @@ const TYPING_TICK: Duration = Duration::from_millis(100);
 /// How late an expired credential, or an answer whose worker died, may be noticed.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How late a deleted user may be noticed that another process deleted.
+/// How late a deleted user or a credential that was taken back may be noticed, when another process did that.
 const RECHECK: Duration = Duration::from_secs(3);
 
 /// A credential is taken for as long here as when it is presented.

@@ -1,10 +1,13 @@
 //! Widget sessions and tokens that were taken back. Only hashes are kept: reading the database lets nobody in.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use std::collections::HashSet;
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::OnConflict};
 
 use super::{
     Store,
     entities::{revoked_token, session},
+    messages::IDS_PER_QUERY,
 };
 use crate::domain::{
     Timestamp,
@@ -94,6 +97,45 @@ impl Store {
     pub async fn is_revoked(&self, hash: &str) -> Result<bool, Error> {
         let found = revoked_token::Entity::find_by_id(hash).one(self.read()).await?;
         Ok(found.is_some())
+    }
+
+    /// Those of these tokens that were taken back.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn revoked_among(&self, hashes: &[String]) -> Result<HashSet<String>, Error> {
+        let mut revoked = HashSet::new();
+        for some in hashes.chunks(IDS_PER_QUERY) {
+            let found: Vec<String> = revoked_token::Entity::find()
+                .select_only()
+                .column(revoked_token::Column::TokenHash)
+                .filter(revoked_token::Column::TokenHash.is_in(some))
+                .into_tuple()
+                .all(self.read())
+                .await?;
+            revoked.extend(found);
+        }
+        Ok(revoked)
+    }
+
+    /// Those of these sessions that are known and not over.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub async fn sessions_among(&self, hashes: &[String], at: Timestamp) -> Result<HashSet<String>, Error> {
+        let mut living = HashSet::with_capacity(hashes.len());
+        for some in hashes.chunks(IDS_PER_QUERY) {
+            let found: Vec<String> = session::Entity::find()
+                .select_only()
+                .column(session::Column::IdHash)
+                .filter(session::Column::IdHash.is_in(some))
+                .filter(session::Column::ExpiresAt.gt(at.timestamp_millis()))
+                .into_tuple()
+                .all(self.read())
+                .await?;
+            living.extend(found);
+        }
+        Ok(living)
     }
 
     /// Forgets sessions and revocations whose time is over, and old searches.

@@ -1,14 +1,18 @@
 // Accounts of people: sign-up, sign-in, sign-out, and what happens to connections when an account changes.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import {
   connect,
   dial,
+  dialRaw,
   expectAlive,
   expectDisconnect,
   expectEvent,
+  gurukul,
   hangUp,
+  hangUpRaw,
   startServer,
   switchboard,
 } from "./harness.mjs";
@@ -91,6 +95,29 @@ test("signing out closes the connections of that token and makes it worthless", 
   assert.equal(await refusal({ auth: { token: account.token } }), "Authentication failed");
   assert.equal((await server.rest("GET", "/api/conversations", { as: account })).status, 401);
   if (second.token !== account.token) await expectAlive(other);
+});
+
+test("signing out leaves no connection that was just being made, nor one to another process", async () => {
+  const DATABASE_URL = server.env.DATABASE_URL ?? `sqlite:${join(server.dataDir, "switchboard.db")}`;
+  const other = await startServer({ AI_PROVIDER: "offline", JWT_SECRET: server.secret, DATABASE_URL });
+  try {
+    const ends = [];
+    for (let round = 0; round < 4; round++) {
+      const person = server.user();
+      const clients = Array.from({ length: 25 }, () => dialRaw(server, "/ws", { as: person }));
+      clients.push(await gurukul(other, person));
+      await server.ok("POST", "/v1/auth/sign-out", { as: person });
+      ends.push(...clients.map((client) => client.end(10_000)));
+      const { sessionId } = await server.session();
+      const visitor = await connect(other.url, { auth: { sessionId } });
+      await server.ok("POST", "/v1/auth/sign-out", { as: { sessionId } });
+      ends.push(expectDisconnect(visitor, 10_000).then(() => ({ code: 1008 })));
+    }
+    assert.deepEqual([...new Set((await Promise.all(ends)).map(({ code }) => code))], [1008]);
+  } finally {
+    hangUpRaw();
+    await other.stop();
+  }
 });
 
 test("a deleted user's connections are closed, and so are a demoted one's", async () => {

@@ -17,7 +17,7 @@
 //! | `read_receipt {chatId, messageIds, userId, confirmed: true}` | how far somebody has read |
 //! | `chat_update {chatId, updates}` | a new title or status; with `action` the answer to a join or leave, or `deleted` |
 //! | `error {message, code, chatId?}` | `code` is a number as in HTTP |
-//! | `batch {messages}` | with `?batch=1`: the frames of 100 ms |
+//! | `batch {messages}` | with `?batch=1`: the frames of 100 ms, or up to a hundred when more come |
 //!
 //! A growing answer is not told: the protocol has whole messages only. An answer that ends without text is told by the
 //! end of typing, and by an error when it failed.
