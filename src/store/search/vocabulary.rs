@@ -174,6 +174,20 @@ impl Corpus {
         self.words(db, near, NEIGHBOURS_MAX).await
     }
 
+    /// The most used words that begin like this.
+    pub(super) async fn beginning_with(
+        self,
+        db: &impl ConnectionTrait,
+        start: &str,
+        limit: usize,
+    ) -> Result<Vec<(Word, i64)>, DbErr> {
+        let initial = start.chars().take(1).collect::<String>();
+        let begins = Condition::all()
+            .add(search_word::Column::Initial.eq(initial))
+            .add(search_word::Column::Word.starts_with(start));
+        self.words(db, begins, limit as u64).await
+    }
+
     /// The most used words that end as this one does.
     pub(super) async fn ending_with(
         self,
