@@ -277,15 +277,21 @@ pub fn slips(written: &str, meant: &str) -> Option<usize> {
         return None;
     }
     let is_another = letters < LETTERS_OF_LONG && written.len() == meant.len() && sorted(written) != sorted(meant);
-    let distance = strsim::osa_distance(written, meant);
-    let distance = if distance > 1 && undoubled(written) == undoubled(meant) { 1 } else { distance };
-    (distance <= allowed && !is_another).then_some(distance)
+    let is_doubling = written != meant && undoubled(written).eq(undoubled(meant));
+    if is_doubling {
+        return Some(1);
+    }
+    // Whole vocabularies are compared: most words are told apart by their length.
+    if letters.abs_diff(meant.chars().count()) > allowed || is_another {
+        return None;
+    }
+    Some(strsim::osa_distance(written, meant)).filter(|distance| *distance <= allowed)
 }
 
-fn undoubled(word: &str) -> String {
-    let mut letters: Vec<char> = word.chars().collect();
-    letters.dedup();
-    letters.into_iter().collect()
+/// The letters, each run of the same one once.
+fn undoubled(word: &str) -> impl Iterator<Item = char> {
+    let mut last = None;
+    word.chars().filter(move |c| last.replace(*c) != Some(*c))
 }
 
 fn sorted(word: &str) -> Vec<char> {

@@ -20,7 +20,7 @@ use std::{
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::vocabulary::Corpus;
+use super::vocabulary::{Corpus, ENDING_CHARS_MIN};
 use crate::domain::words::{self, Word};
 
 /// More words than this of one query are not looked at: who complains says at the end what he wants.
@@ -48,9 +48,6 @@ const RESTS_MAX: usize = 100;
 
 /// Parts of a word that was written as one with another are not shorter, unless one ends where digits begin.
 const PART_CHARS_MIN: usize = 3;
-
-/// Shorter endings fit too many words.
-const ENDING_CHARS_MIN: usize = 5;
 
 /// How good a form is as a match of its word.
 pub(super) const EXACT: f64 = 1.0;
@@ -246,8 +243,13 @@ fn similar(word: &Word, uses: i64, neighbours: Vec<(Word, i64)>) -> Vec<(Form, i
 
 /// How far apart two words are, in the forms in which they are nearest.
 fn distance(word: &Word, known: &Word) -> Option<usize> {
-    let written = [&word.text, &word.stem];
-    written.iter().flat_map(|text| [words::slips(text, &known.text), words::slips(text, &known.stem)]).flatten().min()
+    spellings(word).flat_map(|written| spellings(known).filter_map(move |meant| words::slips(written, meant))).min()
+}
+
+/// The word, and its stem when that is another.
+fn spellings(word: &Word) -> impl Iterator<Item = &str> {
+    let stem = Some(word.stem.as_str()).filter(|stem| *stem != word.text);
+    std::iter::once(word.text.as_str()).chain(stem)
 }
 
 /// Words of which these three letters may be short, with the number of rows, best first.
