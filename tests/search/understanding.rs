@@ -80,6 +80,8 @@ const TABLE: &[(&str, &str)] = &[
     ("cheapest laptop", "laptop, Cheapest"),
     ("lowest price laptop under 500", "laptop, ..500, Cheapest"),
     ("the most expensive bike", "Bikes: , Dearest"),
+    ("textbooks, cheapest first", "Textbooks: , Cheapest"),
+    ("bikes sorted by price", "Bikes: , Cheapest"),
     ("latest textbooks", "Textbooks: , Newest"),
     // What is not wanted.
     ("laptop not macbook", "laptop -macbook"),

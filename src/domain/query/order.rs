@@ -4,6 +4,8 @@ use super::{super::search::First, scan::Piece};
 
 const PHRASES: &[(&[&str], First)] = &[
     (&["cheapest"], First::Cheapest),
+    (&["sort", "by", "price"], First::Cheapest),
+    (&["sorted", "by", "price"], First::Cheapest),
     (&["least", "expensive"], First::Cheapest),
     (&["lowest", "price"], First::Cheapest),
     (&["lowest", "priced"], First::Cheapest),
@@ -27,7 +29,8 @@ pub(super) fn first(pieces: &[Piece], used: &mut [bool]) -> Option<First> {
         let is_here =
             |phrase: &[&str]| rest.len() >= phrase.len() && rest.iter().zip(phrase).all(|(piece, word)| piece.is(word));
         let (phrase, first) = PHRASES.iter().find(|(phrase, _)| is_here(phrase))?;
-        used.iter_mut().skip(at).take(phrase.len()).for_each(|piece| *piece = true);
+        let length = phrase.len() + usize::from(rest.get(phrase.len()).is_some_and(|next| next.is("first")));
+        used.iter_mut().skip(at).take(length).for_each(|piece| *piece = true);
         Some(*first)
     })
 }
