@@ -18,7 +18,7 @@ const INDEXED: [&str; 2] = ["listings", "passages"];
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(search_words()).await?;
-        for columns in [["corpus", "stem"].as_slice(), &["corpus", "initial", "size"]] {
+        for columns in [["corpus", "stem"].as_slice(), &["corpus", "initial", "size"], &["corpus", "ending"]] {
             manager.create_index(crate::tools::index("search_words", columns)).await?;
         }
         for table in INDEXED {
@@ -57,6 +57,8 @@ fn search_words() -> TableCreateStatement {
         // First letter and number of letters: where to look for what a slip was meant to be.
         .col(text("initial"))
         .col(integer("size"))
+        // Its last five letters: where to look for words that end with it.
+        .col(text("ending"))
         .col(big_integer("uses"))
         .primary_key(Index::create().col("corpus").col("word"))
         .take()

@@ -90,6 +90,7 @@ impl FilterQuestion<'_> {
             keywords: words.map(keywords).unwrap_or_default(),
             min_price: min.and_then(lenient::price),
             max_price: max.and_then(lenient::price),
+            ..Filters::default()
         })
     }
 
@@ -134,6 +135,7 @@ mod tests {
             keywords: vec!["macbook".into(), "pro".into()],
             min_price: None,
             max_price: Price::parse(500.0).ok(),
+            ..Filters::default()
         };
         for text in [
             r#"{"category":"Electronics","keywords":["macbook","pro"],"min_price":null,"max_price":500}"#,

@@ -161,7 +161,10 @@ pub(super) fn listings(found: &[&Listing]) -> Reply {
     let opening = if shown.len() == 1 { "one listing that may fit" } else { "these listings that may fit" };
     let lines: String = shown
         .iter()
-        .map(|listing| format!("- **{}** ({}): {}\n", plain(&listing.title), plain(&listing.category), listing.price))
+        .map(|listing| {
+            let price = if listing.price.cents() == 0 { "free".to_owned() } else { listing.price.to_string() };
+            format!("- **{}** ({}): {price}\n", plain(&listing.title), plain(&listing.category))
+        })
         .collect();
     let quoted = shown.iter().map(|listing| listing.id.to_string()).collect();
     Reply { text: format!("I have found {opening}:\n\n{lines}\n{NO_AI}"), quoted }

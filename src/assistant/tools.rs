@@ -151,9 +151,9 @@ fn searched(tool: Tool, arguments: &Value) -> Wanted {
     let price = |names: &[&str]| lenient::field(arguments, names).and_then(lenient::price);
     let filters = Filters {
         category: category.map(str::to_owned),
-        keywords: Vec::new(),
         min_price: price(&["min_price", "minPrice"]),
         max_price: price(&["max_price", "maxPrice"]),
+        ..Filters::default()
     };
     match (tool, checked_query(query)) {
         (Tool::SearchArticles, Ok(query)) => Wanted::Articles(query),

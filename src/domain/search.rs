@@ -39,6 +39,24 @@ pub struct Filters {
     /// Not above this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_price: Option<Price>,
+    /// What a title or category must not say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// What comes first among those that fit; absent: what fits best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<First>,
+}
+
+/// What somebody wants to see first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum First {
+    /// What costs least.
+    Cheapest,
+    /// What costs most.
+    Dearest,
+    /// What was offered last.
+    Newest,
 }
 
 /// A search that waits for a worker.

@@ -128,9 +128,9 @@ pub(super) async fn search(
     }
     let within = Filters {
         category: query.category.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
-        keywords: vec![],
         min_price: query.min_price,
         max_price: query.max_price,
+        ..Filters::default()
     };
     let wanted = Wanted { query: checked_query(&query.q)?, within, limit, hurried: false };
     let Found { answer, results, filters, degraded } = search::search_for(&app, &caller, &wanted).await?;

@@ -210,6 +210,8 @@ mod tests {
         );
         assert_eq!(read(b"title,category,price\n\xff,b,1\ng,b,1\n"), rows(&[(2, "title is not UTF-8"), (3, "g")]));
         assert_eq!(read("title,category,price\n"), rows(&[]));
+        let open_quote = "title,category,price\n\"a,b,1\nc,d,2\n";
+        assert_eq!(read(open_quote), rows(&[(2, "1 field where the header has 3")]));
     }
 
     #[test]

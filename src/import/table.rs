@@ -65,14 +65,16 @@ impl<R: BufRead> Iterator for Table<R> {
             Ok(true) => self.fields().and_then(Fields::listing),
             Err(error) => match error.kind() {
                 ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                    Err(format!("{len} fields where the header has {expected_len}"))
+                    let fields = if *len == 1 { "field" } else { "fields" };
+                    Err(format!("{len} {fields} where the header has {expected_len}"))
                 }
                 _ => return Some(Err(io::Error::other(unreadable(&error)))),
             },
         };
         // The library counts blank lines to the record behind them, so the line is counted from the end.
         let inside = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        let line = self.reader.position().line().saturating_sub(1 + inside);
+        // The last record may end without a line's end, inside its quotes.
+        let line = self.reader.position().line().saturating_sub(1 + inside).max(before);
         Some(Ok(Row { line, listing }))
     }
 }

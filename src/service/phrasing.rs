@@ -49,7 +49,10 @@ fn nothing(query: &str, nearest: Option<&Nearest>) -> String {
 }
 
 fn named(listing: &Listing) -> String {
-    format!("{} for {}", quoted(&listing.title), listing.price)
+    match listing.price.cents() {
+        0 => format!("{} for free", quoted(&listing.title)),
+        _ => format!("{} for {}", quoted(&listing.title), listing.price),
+    }
 }
 
 /// On one line, and not too long.
@@ -105,6 +108,8 @@ mod tests {
     #[test]
     fn when_nothing_fits_it_says_what_nearly_does() {
         let say = |nearest: Option<Nearest>| sentence("atlas under 4", &[], false, nearest.as_ref());
+        let given = Nearest::InAnotherCategory(listing("Atlas", 0));
+        assert!(say(Some(given)).ends_with("In Textbooks there is Atlas for free."));
         assert_eq!(say(None), "I found nothing for 'atlas under 4'. Try other words, or fewer.");
         let dearer = Nearest::AtAnotherPrice(listing("Atlas", 500));
         assert_eq!(say(Some(dearer)), "I found nothing for 'atlas under 4'. At another price there is Atlas for 5.");

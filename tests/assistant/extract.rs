@@ -28,8 +28,8 @@ fn understood() -> Filters {
     Filters {
         category: Some("Electronics".to_owned()),
         keywords: vec!["macbook".to_owned()],
-        min_price: None,
         max_price: Price::parse(500.0).ok(),
+        ..Filters::default()
     }
 }
 

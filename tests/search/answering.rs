@@ -23,6 +23,33 @@ const QUESTIONS: &[(&str, Option<(&str, &str)>)] = &[
     ("how much should I charge for my textbooks", Some(("selling-tips", "Choosing a price"))),
     ("do you ship?", Some(("shipping-and-pickup", "Can it be shipped?"))),
     ("my package never arrived", Some(("shipping-and-pickup", "My parcel has not arrived"))),
+    ("payment methods", Some(("paying", "Ways to pay"))),
+    ("can i pay by credit card", Some(("paying", "Ways to pay"))),
+    ("do you take a commission", Some(("paying", ""))),
+    ("Can I trust this buyer who wants to send a check?", Some(("paying", "Signs of a scam"))),
+    ("how do i sell something", Some(("selling-tips", "Creating a listing"))),
+    ("how to post a listing", Some(("selling-tips", "Creating a listing"))),
+    ("how can I list my bike for sale", Some(("selling-tips", "Creating a listing"))),
+    ("mark as sold", Some(("selling-tips", "Reserved and sold"))),
+    ("i cant log in", Some(("account-and-password", "I forgot my password"))),
+    ("how do I register", Some(("account-and-password", "Creating an account"))),
+    ("what is forbidden", Some(("reporting-a-listing", "What is not allowed"))),
+    ("what happens after I report someone", Some(("reporting-a-listing", "How to report"))),
+    ("phone number of support", Some(("contacting-support", ""))),
+    ("do you deliver furniture", Some(("shipping-and-pickup", "Delivery of furniture"))),
+    // Who complains at length.
+    (
+        "the laptop I bought is broken and the seller does not answer my messages what can I do now",
+        Some(("returns-and-refunds", "The seller does not answer")),
+    ),
+    (
+        "I bought a macbook last week from a guy and it turned out the battery is totally dead, he said it was fine and \
+         now he is not replying, I am so angry, I want my money back",
+        Some(("returns-and-refunds", "Getting your money back")),
+    ),
+    // Nothing fits.
+    ("write me a poem about the sea", None),
+    ("hola como puedo pagar", None),
     ("who won the world cup", None),
     ("how do airplanes fly", None),
     ("what is the meaning of life", None),

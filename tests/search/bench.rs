@@ -20,9 +20,16 @@ use switchboard::{
 pub(crate) struct Both {
     pub(crate) sqlite: Store,
     pub(crate) postgres: Store,
+    urls: [String; 2],
 }
 
 impl Both {
+    /// Both, with their addresses.
+    pub(crate) fn each(&self) -> [(&Store, &str); 2] {
+        let [sqlite, postgres] = &self.urls;
+        [(&self.sqlite, sqlite), (&self.postgres, postgres)]
+    }
+
     /// What both answer; a failure when they differ.
     pub(crate) async fn agree<T>(&self, ask: impl AsyncFn(&Store) -> T) -> T
     where
@@ -50,9 +57,9 @@ pub(crate) async fn on_both(story: impl AsyncFnOnce(Both)) {
     admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
     let host = server.rsplit_once('/').unwrap().0;
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = opened(&format!("sqlite:{}", folder.path().join("chat.db").display())).await;
-    let postgres = opened(&format!("{host}/{name}")).await;
-    let both = Both { sqlite: sqlite.clone(), postgres: postgres.clone() };
+    let urls = [format!("sqlite:{}", folder.path().join("chat.db").display()), format!("{host}/{name}")];
+    let (sqlite, postgres) = (opened(&urls[0]).await, opened(&urls[1]).await);
+    let both = Both { sqlite: sqlite.clone(), postgres: postgres.clone(), urls };
     let outcome = AssertUnwindSafe(story(both)).catch_unwind().await;
     sqlite.close().await.unwrap();
     postgres.close().await.unwrap();

@@ -23,6 +23,8 @@ const TABLE: &[Row] = &[
     ("guitar", Some("Weapons"), &["guitar"], None, None, "guitar"),
     ("guitar", Some(""), &["guitar"], None, None, "guitar"),
     ("lamp in furniture", Some("Electronics"), &["lamp"], None, None, "Furniture: lamp"),
+    ("anything but textbooks", Some("Textbooks"), &["textbooks"], None, None, " -textbooks"),
+    ("cheapest laptop without case", None, &["laptop", "case"], None, None, "laptop -case, Cheapest"),
     // Keywords have to do with the query.
     ("macbok", None, &["MacBook"], None, None, "macbook"),
     ("mac book", None, &["macbook", "laptop", "computer"], None, None, "macbook"),
@@ -44,6 +46,7 @@ fn what_an_ai_says_is_checked() {
             keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
             min_price: min.map(|units| Price::from_cents(units * 100)),
             max_price: max.map(|units| Price::from_cents(units * 100)),
+            ..Filters::default()
         };
         let said = said(&correct(ai, query, &categories()));
         if said != *expected {

@@ -57,6 +57,45 @@ const TABLE: &[(&str, &[&str])] = &[
     ("calc textbook", &["calculus-solutions", "calculus-stewart"]),
     ("econ", &["microeconomics"]),
     ("phone", &["iphone-13", "iphone-13-case"]),
+    // Three letters, and two words as one.
+    ("mac", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),
+    ("car", &[]),
+    ("cat", &[]),
+    ("macbookpro", &["macbook-pro-14"]),
+    ("econ1b", &["microeconomics"]),
+    ("air pods", &["airpods-pro"]),
+    ("snow board", &["snowboard"]),
+    // Names with numbers.
+    ("psyc 1", &["intro-psychology"]),
+    ("iphone 14", &["iphone-13", "iphone-13-case"]),
+    ("macbook 2015", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),
+    ("ti84 plus", &["ti-84"]),
+    ("xbox one", &[]),
+    ("cmpe 202 lab manual", &["cmpe-202-textbook", "cmpe-202-notes"]),
+    // What comes first.
+    ("cheapest laptop", &["thinkpad-t480", "gaming-laptop"]),
+    ("cheapest macbook", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),
+    ("most expensive macbook", &["macbook-pro-14", "macbook-air-m1", "macbook-air-2015"]),
+    ("bikes, price low to high", &["commuter-bike", "mountain-bike", "road-bike"]),
+    ("cheapest", &["couch-free", "iphone-13-case", "spanish-workbook", "cmpe-202-notes", "yoga-mat", "…"]),
+    // What is not wanted.
+    ("laptop not macbook", &["gaming-laptop", "thinkpad-t480"]),
+    ("bike no helmet", &["commuter-bike", "mountain-bike", "road-bike"]),
+    (
+        "anything but textbooks under 15",
+        &["bike-helmet", "casio-calculator", "couch-free", "iphone-13-case", "yoga-mat"],
+    ),
+    ("textbooks except calculus over 40", &["organic-chemistry"]),
+    // Doubled letters, and more slips.
+    ("matres", &["mattress-twin"]),
+    ("maccbok", &["macbook-air-2015", "macbook-air-m1", "macbook-pro-14"]),
+    ("texts books under 9", &["spanish-workbook"]),
+    ("chemestry", &["organic-chemistry"]),
+    ("alptop", &["gaming-laptop", "thinkpad-t480"]),
+    // Amounts in words.
+    ("mug under fifty", &[]),
+    ("helmet for less than twenty bucks", &["bike-helmet"]),
+    ("anything free", &["couch-free"]),
     // Categories.
     ("furniture under 50", &["bookshelf", "couch-free", "desk-lamp-led", "nightstand"]),
     ("musical instruments under 200", &["acoustic-guitar", "ukulele"]),
@@ -121,12 +160,44 @@ async fn queries_find_what_people_mean_in_the_same_order_on_both_databases() {
 }
 
 #[tokio::test]
+async fn of_things_that_fit_alike_the_kind_that_was_named_comes_first() {
+    with_demo(async |both| {
+        let manual = NewListing { category: "Textbooks".to_owned(), ..listing("lab", "CMPE 202 Lab Manual", "Clean") };
+        both.ask(async |store| store.create_listing(manual.clone(), at(9)).await).await;
+        let categories = both.ask(async |store| store.categories().await).await;
+        let filters = understand("used textbook for cmpe202", &categories);
+        let found = both.ask(async |store| store.search_listings(&filters, 10).await).await;
+        let ids: Vec<&str> = found.iter().map(|listing| listing.id.as_str()).collect();
+        assert_eq!(ids, ["cmpe-202-textbook", "lab", "cmpe-202-notes"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_cheapest_is_found_among_more_than_are_weighed() {
+    on_both(async |both| {
+        let new = |n: i64| NewListing { price: Price::from_cents(n), ..listing(&format!("t{n}"), "Table", "") };
+        both.ask(async |store| store.import_listings((1..=300).map(new).collect(), at(0)).await).await;
+        for (query, best) in [("cheapest table", "t1"), ("most expensive table", "t300"), ("cheapest", "t1")] {
+            let found = both.ask(async |store| store.search_listings(&understand(query, &[]), 5).await).await;
+            assert_eq!(found[0].id.as_str(), best, "{query}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn any_text_is_safe_however_long() {
     with_demo(async |both| {
         let texts =
             ["\u{1F6B2}".repeat(500), "a ".repeat(250), "x1".repeat(250), "😀é字 ".repeat(100), "%'\"\\".repeat(125)];
         let words: String = ('a'..='z').map(|c| format!("{c}{c}{c}{c}{c}oo ")).collect();
         for text in texts.into_iter().chain([words]) {
+            let without = vec![text.clone()];
+            both.ask(async |store| {
+                store.search_listings(&Filters { without: without.clone(), ..Filters::default() }, 1).await
+            })
+            .await;
             let asked = Filters { keywords: vec![text.clone()], ..Filters::default() };
             both.ask(async |store| store.search_listings(&asked, 10).await).await;
             both.ask(async |store| store.search_articles(&text, 10).await).await;

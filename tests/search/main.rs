@@ -14,3 +14,5 @@ mod offering;
 mod refining;
 #[cfg(test)]
 mod understanding;
+#[cfg(test)]
+mod vocabulary;

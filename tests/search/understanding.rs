@@ -18,7 +18,7 @@ pub(crate) fn categories() -> Vec<String> {
     names.map(str::to_owned).to_vec()
 }
 
-/// Filters in one line: `Category: key words, 20..50`, where what is absent is left out.
+/// Filters in one line: `Category: key words -unwanted, 20..50, Cheapest`, where what is absent is left out.
 pub(crate) fn said(filters: &Filters) -> String {
     let price = |price: Option<Price>| price.map(|price| price.to_string()).unwrap_or_default();
     let category = filters.category.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
@@ -26,7 +26,9 @@ pub(crate) fn said(filters: &Filters) -> String {
         (None, None) => String::new(),
         (min, max) => format!(", {}..{}", price(min), price(max)),
     };
-    format!("{category}{}{prices}", filters.keywords.join(" "))
+    let without: String = filters.without.iter().map(|word| format!(" -{word}")).collect();
+    let first = filters.first.map(|first| format!(", {first:?}")).unwrap_or_default();
+    format!("{category}{}{without}{prices}{first}", filters.keywords.join(" "))
 }
 
 const TABLE: &[(&str, &str)] = &[
@@ -67,6 +69,27 @@ const TABLE: &[(&str, &str)] = &[
     ("lamp under 20 over 40", "lamp, 20..40"),
     ("lamp around $50", "lamp, 40..60"),
     ("lamp under 100, no, under 50", "lamp, ..50"),
+    ("lamp less than fifty", "lamp, ..50"),
+    ("lamp under a hundred dollars", "lamp, ..100"),
+    ("lamp under twenty-five", "lamp, ..25"),
+    ("laptop over two hundred", "laptop, 200.."),
+    ("lamp from ten to forty", "lamp, 10..40"),
+    ("I need a free sofa", "sofa, ..0"),
+    ("hundred years of solitude", "hundred years solitude"),
+    // What comes first.
+    ("cheapest laptop", "laptop, Cheapest"),
+    ("lowest price laptop under 500", "laptop, ..500, Cheapest"),
+    ("the most expensive bike", "Bikes: , Dearest"),
+    ("textbooks, cheapest first", "Textbooks: , Cheapest"),
+    ("bikes sorted by price", "Bikes: , Cheapest"),
+    ("latest textbooks", "Textbooks: , Newest"),
+    // What is not wanted.
+    ("laptop not macbook", "laptop -macbook"),
+    ("not a macbook laptop", "laptop -macbook"),
+    ("anything but textbooks", " -textbooks"),
+    ("desk without the drawers, no scratches", "desk -drawers -scratches"),
+    ("desk for no more than 50", "desk, ..50"),
+    ("no man's sky", "mans sky"),
     // No prices.
     ("cheap iphone 13", "iphone 13"),
     ("cmpe 202", "cmpe 202"),
@@ -77,7 +100,7 @@ const TABLE: &[(&str, &str)] = &[
     ("tent less than 2 years old", "tent 2 years old"),
     ("macbook 2019-2021", "macbook 2019 2021"),
     ("lamp 20-40", "lamp 20 40"),
-    ("4k monitor", "4 monitor"),
+    ("4k monitor", "4k monitor"),
     ("desk with free delivery", "desk free delivery"),
     ("under armour hoodie", "armour hoodie"),
     ("laptop under 99999999999", "laptop 99999999999"),

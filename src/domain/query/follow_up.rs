@@ -3,16 +3,16 @@
 use super::{
     super::{
         listing::{Listing, Price},
-        search::Filters,
+        search::{Filters, First},
         words::stem,
     },
     KEYWORDS_MAX, Read, says_something,
     scan::Piece,
 };
 
-const CHEAPER: &[&str] = &["cheaper", "cheapest", "lower"];
+const CHEAPER: &[&str] = &["cheaper", "lower"];
 const DEARER: &[&str] = &["pricier", "dearer", "costlier", "fancier"];
-const NEWER: &[&str] = &["newer", "newest", "latest", "recent"];
+const NEWER: &[&str] = &["newer", "recent"];
 
 /// Words that speak of what was found before, when the query names nothing itself.
 const POINTERS: &[&str] = &["ones", "one", "those", "these", "them", "that", "it", "same", "instead", "also", "others"];
@@ -36,7 +36,7 @@ const COLOURS: &[&str] = &[
 ///
 /// * "cheaper", "less expensive": below the price of the best previous result; without results, below the previous
 ///   limit. "More expensive", "pricier": above it. What else was asked for stays, unless the query names other things.
-/// * "newer", "latest": as before, and "new" is a keyword.
+/// * "cheapest", "newer", "latest": as before, in that order. "Not Apple", "without a case": as before, less those.
 /// * "only in Electronics", "in Furniture", "under 50 instead", "over 20", "any price": that filter is put in place of
 ///   the one before.
 /// * "red ones", "with a lid", "only wooden", "the same in blue": the words are added, a colour in place of a colour.
@@ -49,26 +49,33 @@ pub fn refine(previous: &Filters, previous_results: &[Listing], query: &str, cat
     let drops_price = read.has("price") && (read.has("any") || read.has("regardless"));
     let names_limits = said.min_price.is_some() || said.max_price.is_some() || drops_price;
     let direction = direction(&read).filter(|_| !names_limits);
+    let is_newer = NEWER.iter().any(|word| read.has(word));
+    let first = said.first.or(is_newer.then_some(First::Newest));
+    let narrows = direction.is_some() || first.is_some();
     let names_nothing_new = said.keywords.iter().all(|word| is_among(word, &previous.keywords));
     // "what about textbooks" is about other things, "what about in Textbooks" is not.
     let names_kind = said.keywords.is_empty() && said.category.is_some() && !read.has("in");
     let is_other = (!names_nothing_new || names_kind) && read.names_another_thing();
     let follows = if said.keywords.is_empty() {
-        direction.is_some() || read.follows_without_words(names_limits)
+        let narrows = narrows && (said.category.is_none() || direction.is_some());
+        narrows || read.follows_without_words(names_limits)
     } else {
-        is_other || read.adds() || (direction.is_some() && names_nothing_new)
+        is_other || read.adds() || (narrows && names_nothing_new)
     };
     if !follows {
         return None;
     }
-    let (category, keywords) = if is_other {
-        (said.category.clone(), said.keywords.clone())
+    let mut refined = if is_other {
+        said.clone()
     } else {
+        let without = added(&previous.without, &said.without);
+        let mut keywords = added(&previous.keywords, &said.keywords);
+        keywords.retain(|word| !is_among(word, &without));
         let category = said.category.clone().or_else(|| previous.category.clone());
-        (category, added(&previous.keywords, &said.keywords))
+        Filters { category, keywords, without, first: first.or(previous.first), ..Filters::default() }
     };
     let limits = if names_limits { said } else { previous };
-    let refined = Filters { category, keywords, min_price: limits.min_price, max_price: limits.max_price };
+    (refined.min_price, refined.max_price) = (limits.min_price, limits.max_price);
     Some(match direction {
         Some(direction) => direction.applied(refined, previous_results),
         None => refined,
@@ -83,7 +90,7 @@ impl Read {
         let goes_on = ["more", "else"].iter().any(|word| self.has(word));
         match (&self.filters.category, names_limits) {
             (None, true) => true,
-            (None, false) => goes_on || points,
+            (None, false) => goes_on || points || !self.filters.without.is_empty(),
             (Some(_), _) => points || self.asks_about() || begins(OPENINGS) || begins(JOINTS),
         }
     }
@@ -119,7 +126,6 @@ impl Read {
 enum Direction {
     Cheaper,
     Dearer,
-    Newer,
 }
 
 impl Direction {
@@ -136,7 +142,6 @@ impl Direction {
                 filters.min_price = limit;
                 filters.max_price = filters.max_price.filter(|max| limit.is_none_or(|min| *max > min));
             }
-            Self::Newer => filters.keywords = added(&filters.keywords, &["new".to_owned()]),
         }
         filters
     }
@@ -145,12 +150,13 @@ impl Direction {
 fn direction(read: &Read) -> Option<Direction> {
     let has = |words: &[&str]| words.iter().any(|word| read.has(word));
     let dear = read.has("expensive") || read.has("pricey") || read.has("costly");
+    if read.filters.first.is_some() {
+        return None;
+    }
     if has(CHEAPER) || (dear && read.has("less")) {
         Some(Direction::Cheaper)
     } else if has(DEARER) || (dear && read.has("more")) {
         Some(Direction::Dearer)
-    } else if has(NEWER) {
-        Some(Direction::Newer)
     } else {
         None
     }

@@ -5,14 +5,20 @@
 //!   100", "above", "more than", "at least", "min", `>` the lowest; so do "$50 or less", "$50 and up", "$50 max", "$50+".
 //! * "between 20 and 40", "from 20 to 40", "$20-40", "20 to 40 dollars" are both. What is said last counts; when the
 //!   lowest is above the highest they are swapped.
-//! * "around $50" is 40 to 60. An amount with a currency and nothing else ("desk $50") is the highest price. "Free" at
-//!   the beginning and "for free" mean a price of 0. "Cheap" is no number.
+//! * "around $50" is 40 to 60. An amount with a currency and nothing else ("desk $50") is the highest price. "Free"
+//!   before anything else and "for free" mean a price of 0. "Cheap" is no number, but "fifty" and "a hundred" are.
 //! * A number without a currency is a price only behind such a phrase, and never with a unit: "iphone 13", "cmpe 202",
 //!   "under 27 inch", "20-40" are no prices. "1,200", "1.200", "1.5k" and "24.99" are read as people write them.
 //!
 //! **Categories** are named by their words in any form ("textbook", "textbooks"), by one of their longer words alone
 //! ("kitchen" for "Home & Kitchen"), or with a slip from six letters on. The word must end what is said: "bike" in
 //! "bike helmet" says more about the helmet than about the category.
+//!
+//! **Order**: "cheapest", "least expensive", "lowest price" and "low to high" put the cheapest first, "most expensive" and
+//! the like the dearest, "newest" and "latest" what was offered last.
+//!
+//! **Negations**: the word behind "not", "without", "except", "anything but", and behind a "no" that is not the first
+//! word, is what a title must not say: "laptop not macbook".
 //!
 //! **Keywords** are the other words, in order, without those that say nothing.
 //!
@@ -23,12 +29,15 @@
 
 mod categories;
 mod follow_up;
+mod negations;
+mod order;
 mod prices;
 mod scan;
+mod spoken;
 
 use super::{
     search::Filters,
-    words::{Word, is_stop_word, slips, words},
+    words::{Word, is_stop_word, slips, stem, words},
 };
 use categories::Candidate;
 use prices::Bounds;
@@ -168,7 +177,10 @@ pub fn understand(query: &str, categories: &[String]) -> Filters {
 #[must_use]
 pub fn correct(ai: Filters, query: &str, categories: &[String]) -> Filters {
     let ours = understand(query, categories);
-    let category = ours.category.or_else(|| ai.category.and_then(|name| categories::known(&name, categories)));
+    let is_wanted =
+        |name: &String| !words(name).iter().any(|part| ours.without.iter().any(|no| stem(no) == stem(part)));
+    let category = ours.category.clone().or_else(|| ai.category.and_then(|name| categories::known(&name, categories)));
+    let category = category.filter(is_wanted);
     let asked: Vec<Word> = words(query).into_iter().map(Word::new).collect();
     let is_category = |word: &Word| {
         category.as_ref().is_some_and(|name| words(name).into_iter().any(|part| Word::new(part).stem == word.stem))
@@ -184,12 +196,13 @@ pub fn correct(ai: Filters, query: &str, categories: &[String]) -> Filters {
         }
     }
     if keywords.is_empty() {
-        keywords = ours.keywords;
+        keywords.clone_from(&ours.keywords);
     } else {
         let missing: Vec<String> = names_with_digits(&ours.keywords).filter(|word| !keywords.contains(word)).collect();
         keywords.extend(missing);
     }
-    Filters { category, keywords, min_price: ours.min_price, max_price: ours.max_price }
+    keywords.retain(|word| !ours.without.contains(word));
+    Filters { category, keywords, ..ours }
 }
 
 /// The words with digits, and those before a number: `cmpe202`, `cmpe 202`.
@@ -230,6 +243,8 @@ impl Read {
     fn of(query: &str, categories: &[String]) -> Self {
         let pieces = scan::scan(query);
         let (Bounds { min, max }, mut used) = prices::bounds(&pieces);
+        let first = order::first(&pieces, &mut used);
+        let without = negations::without(&pieces, &mut used);
         let candidates = candidates(&pieces, &used);
         let named = categories::named(&candidates, categories);
         for piece in named.iter().flat_map(|named| &named.pieces) {
@@ -245,7 +260,8 @@ impl Read {
             }
         }
         let category = named.map(|named| named.category);
-        Self { filters: Filters { category, keywords, min_price: min, max_price: max }, pieces }
+        let filters = Filters { category, keywords, min_price: min, max_price: max, without, first };
+        Self { filters, pieces }
     }
 
     /// True when the query has this word.

@@ -1,6 +1,6 @@
 //! Finds the prices in a query.
 
-use super::{super::listing::Price, scan::Piece};
+use super::{super::listing::Price, says_something, scan::Piece, spoken::spoken};
 
 /// What a query says about prices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,8 +131,10 @@ pub(super) fn bounds(pieces: &[Piece]) -> (Bounds, Vec<bool>) {
     let mut found = Bounds::default();
     let mut used = vec![false; pieces.len()];
     let mut at = 0;
+    let mut is_start = true;
     while let Some(rest) = pieces.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some((bounds, length)) = phrase(rest, at == 0) else {
+        let Some((bounds, length)) = phrase(rest, is_start) else {
+            is_start &= !pieces.get(at).is_some_and(|piece| piece.words().iter().any(|word| says_something(word)));
             at += 1;
             continue;
         };
@@ -184,13 +186,17 @@ fn amount(rest: &[Piece]) -> Option<Amount> {
         }
         _ => (false, rest),
     };
-    let [Piece::Number { price: Some(price), .. }, behind @ ..] = rest else { return None };
+    let (price, digits) = match rest {
+        [Piece::Number { price: Some(price), .. }, ..] => (*price, 1),
+        _ => spoken(rest)?,
+    };
+    let behind = rest.get(digits..)?;
     let after = matches!(behind, [Piece::Currency, ..]) && !matches!(behind, [_, Piece::Number { .. }, ..]);
     if !before && !after && is_measured(behind) {
         return None;
     }
-    let length = usize::from(before) + 1 + usize::from(after);
-    Some(Amount { price: *price, paid: before || after, length })
+    let length = usize::from(before) + digits + usize::from(after);
+    Some(Amount { price, paid: before || after, length })
 }
 
 /// True when a unit stands behind a number, also with a hyphen between the two.

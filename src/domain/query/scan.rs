@@ -16,8 +16,6 @@ pub(super) enum Piece {
         text: String,
         /// The amount; none when it is no amount, such as `1.2.3`.
         price: Option<Price>,
-        /// `1.5k`, which is no part of a name.
-        thousands: bool,
     },
     /// `$`, `usd`, `dollars` …
     Currency,
@@ -110,7 +108,8 @@ fn number(rest: &str, pieces: &mut Vec<Piece>) -> usize {
     let letters = behind.get(..letters).unwrap_or_default();
     let length = digits.len() + letters.len();
     let mut push = |thousands: bool| {
-        pieces.push(Piece::Number { text: digits.to_owned(), price: amount(digits, thousands), thousands });
+        let text = rest.get(..if thousands { length } else { digits.len() }).unwrap_or_default().to_owned();
+        pieces.push(Piece::Number { text, price: amount(digits, thousands) });
     };
     match letters {
         "" => push(false),
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_sticks_to_digits_decides_what_they_are() {
-        let number = |text: &str| Piece::Number { text: text.to_owned(), price: amount(text, false), thousands: false };
+        let number = |text: &str| Piece::Number { text: text.to_owned(), price: amount(text, false) };
         assert_eq!(
             scan("16GB ≤ 20usd."),
             [Piece::Word("16gb".to_owned()), Piece::Mark, number("20"), Piece::Currency, Piece::Mark]

@@ -12,6 +12,7 @@ pub struct Model {
     pub stem: String,
     pub initial: String,
     pub size: i32,
+    pub ending: String,
     pub uses: i64,
 }
 

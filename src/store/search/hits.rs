@@ -5,6 +5,7 @@
 use sea_orm::{DbBackend, Value};
 
 use super::{concepts::Concept, vocabulary::Corpus};
+use crate::domain::words as domain;
 
 /// What a word in the title adds to what it weighs anywhere.
 const TITLE_FACTOR: i64 = 2;
@@ -33,8 +34,32 @@ impl Hits {
 
 /// Words in the language of the index, with the same thing said of each. They are letters and digits only, so they need
 /// no escape.
-fn any_of(concept: &Concept, joint: &str, spelled: impl Fn(&str) -> String) -> String {
-    concept.forms.iter().map(|form| spelled(&form.stem)).collect::<Vec<_>>().join(joint)
+fn any_of(concept: &Concept, [or, and]: [&str; 2], spelled: impl Fn(&str) -> String) -> String {
+    let forms = concept.forms.iter().map(|form| match &form.also {
+        Some(also) => format!("({}{and}{})", spelled(&form.stem), spelled(also)),
+        None => spelled(&form.stem),
+    });
+    forms.collect::<Vec<_>>().join(or)
+}
+
+/// A condition that drops the rows whose title or category says a word; none without any.
+pub(super) fn without(backend: DbBackend, table: &str, words: &[String]) -> Option<(String, Value)> {
+    let stems: Vec<String> =
+        words.iter().flat_map(|word| domain::words(word)).map(|word| domain::stem(&word)).collect();
+    if stems.is_empty() {
+        return None;
+    }
+    Some(match backend {
+        DbBackend::Postgres => {
+            let any = stems.iter().map(|stem| format!("{stem}:A")).collect::<Vec<_>>().join(" | ");
+            ("NOT search @@ to_tsquery('simple', ?)".to_owned(), any.into())
+        }
+        _ => {
+            let any = stems.iter().map(|stem| format!("\"{stem}\"")).collect::<Vec<_>>().join(" OR ");
+            let holders = format!("SELECT rowid FROM {table}_index WHERE {table}_index MATCH ?");
+            (format!("number NOT IN ({holders})"), format!("terms : ({any})").into())
+        }
+    })
 }
 
 /// FTS5 looks up each word for itself, and the weights are summed.
@@ -42,7 +67,7 @@ fn sqlite(table: &str, concepts: &[&Concept]) -> Hits {
     let mut values: Vec<Value> = vec![];
     let part = format!("SELECT rowid AS number, ? AS weight FROM {table}_index WHERE {table}_index MATCH ?");
     for concept in concepts {
-        let words = any_of(concept, " OR ", |stem| format!("\"{stem}\""));
+        let words = any_of(concept, [" OR ", " AND "], |stem| format!("\"{stem}\""));
         values.extend([concept.weight.into(), words.clone().into()]);
         values.extend([(concept.weight * TITLE_FACTOR).into(), format!("terms : ({words})").into()]);
     }
@@ -56,15 +81,16 @@ fn sqlite(table: &str, concepts: &[&Concept]) -> Hits {
 
 /// PostgreSQL looks up all words at once and then weighs each row that it has at hand.
 fn postgres(table: &str, concepts: &[&Concept]) -> Hits {
-    let any = concepts.iter().map(|concept| any_of(concept, " | ", str::to_owned)).collect::<Vec<_>>().join(" | ");
+    let any =
+        concepts.iter().map(|concept| any_of(concept, [" | ", " & "], str::to_owned)).collect::<Vec<_>>().join(" | ");
     let mut wanted = vec!["to_tsquery('simple', ?) AS any_word".to_owned()];
     let mut asked: Vec<Value> = vec![any.into()];
     let mut weights = vec![];
     let mut weighed: Vec<Value> = vec![];
     for (position, concept) in concepts.iter().enumerate() {
         let spellings = [
-            (concept.weight, any_of(concept, " | ", str::to_owned)),
-            (concept.weight * TITLE_FACTOR, any_of(concept, " | ", |stem| format!("{stem}:A"))),
+            (concept.weight, any_of(concept, [" | ", " & "], str::to_owned)),
+            (concept.weight * TITLE_FACTOR, any_of(concept, [" | ", " & "], |stem| format!("{stem}:A"))),
         ];
         for (place, (weight, words)) in ["anywhere", "in_title"].into_iter().zip(spellings) {
             wanted.push(format!("to_tsquery('simple', ?) AS {place}_{position}"));

@@ -9,12 +9,14 @@ mod hits;
 mod rank;
 pub(super) mod vocabulary;
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value};
+use std::cmp::Reverse;
+
+use sea_orm::{DbErr, EntityTrait, Value};
 
 use self::{
     concepts::{Concept, concepts},
     hits::Hits,
-    rank::{Document, ranked},
+    rank::{Aim, Document, ranked},
     vocabulary::Corpus,
 };
 use super::{
@@ -26,7 +28,7 @@ use super::{
 use crate::domain::{
     error::Error,
     listing::{Listing, ListingStatus},
-    search::{Filters, Passage},
+    search::{Filters, First, Passage},
 };
 
 /// How many rows the database offers for the final order.
@@ -48,10 +50,22 @@ impl Store {
             _ => false,
         };
         let rows = if asks_for_category {
-            self.newest(filters, limit).await?
+            self.listings_within(filters, "listings", vec![], order(filters.first), limit).await?
         } else {
+            let aim = Aim::Thing { kind: filters.category.as_deref().unwrap_or_default() };
             let found = self.candidates(filters, &concepts).await?;
-            ranked(&concepts, found, |row| Document { title: &row.title, label: &row.category, more: &row.more_terms })
+            let mut best = ranked(&concepts, aim, found, |row| Document {
+                title: &row.title,
+                label: &row.category,
+                more: &row.more_terms,
+            });
+            match filters.first {
+                Some(First::Cheapest) => best.sort_by_key(|row| row.price_cents),
+                Some(First::Dearest) => best.sort_by_key(|row| Reverse(row.price_cents)),
+                Some(First::Newest) => best.sort_by_key(|row| Reverse(row.created_at)),
+                None => {}
+            }
+            best
         };
         let best = rows.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(best.map(listings::domain).collect::<Result<_, _>>()?)
@@ -73,7 +87,7 @@ impl Store {
         );
         let wanted = statement(self.read().get_database_backend(), &text, hits.values);
         let found = passage::Entity::find().from_raw_sql(wanted).all(self.read()).await?;
-        let best = ranked(&concepts, found, |row| match &row.heading {
+        let best = ranked(&concepts, Aim::Question, found, |row| match &row.heading {
             Some(heading) => Document { title: heading, label: &row.title, more: &row.more_terms },
             None => Document { title: &row.title, label: "", more: &row.more_terms },
         });
@@ -86,44 +100,49 @@ impl Store {
         Ok(passages.collect())
     }
 
-    async fn newest(&self, filters: &Filters, limit: u64) -> Result<Vec<listing::Model>, DbErr> {
-        let mut wanted = listing::Entity::find().filter(listing::Column::Status.eq(ListingStatus::Available.as_str()));
-        if let Some(category) = &filters.category {
-            wanted = wanted.filter(listing::Column::Category.eq(category.as_str()));
-        }
-        if let Some(least) = filters.min_price {
-            wanted = wanted.filter(listing::Column::PriceCents.gte(least.cents()));
-        }
-        if let Some(most) = filters.max_price {
-            wanted = wanted.filter(listing::Column::PriceCents.lte(most.cents()));
-        }
-        wanted = wanted.order_by_desc(listing::Column::CreatedAt).order_by_asc(listing::Column::Id);
-        wanted.limit(limit).all(self.read()).await
-    }
-
     async fn candidates(&self, filters: &Filters, concepts: &[Concept]) -> Result<Vec<listing::Model>, DbErr> {
-        let Some(mut hits) = Hits::of(self.read().get_database_backend(), Corpus::Listings, concepts) else {
+        let Some(hits) = Hits::of(self.read().get_database_backend(), Corpus::Listings, concepts) else {
             return Ok(vec![]);
         };
+        let order = format!("weight DESC, {}", order(filters.first));
+        self.listings_within(filters, &hits.table, hits.values, &order, CANDIDATES).await
+    }
+
+    /// The first available rows of a table expression that has a listing's columns.
+    async fn listings_within(
+        &self,
+        filters: &Filters,
+        table: &str,
+        mut values: Vec<Value>,
+        order: &str,
+        limit: u64,
+    ) -> Result<Vec<listing::Model>, DbErr> {
+        let backend = self.read().get_database_backend();
         let mut text = format!(
             "SELECT number, id, title, description, category, price_cents, status, created_at, updated_at, terms, \
-             more_terms FROM {} WHERE status = ?",
-            hits.table
+             more_terms FROM {table} WHERE status = ?"
         );
-        hits.values.push(ListingStatus::Available.as_str().into());
+        values.push(ListingStatus::Available.as_str().into());
         let bounds = [
-            (" AND category = ?", filters.category.as_deref().map(Value::from)),
-            (" AND price_cents >= ?", filters.min_price.map(|least| least.cents().into())),
-            (" AND price_cents <= ?", filters.max_price.map(|most| most.cents().into())),
+            filters.category.as_deref().map(|name| ("category = ?".to_owned(), name.into())),
+            filters.min_price.map(|least| ("price_cents >= ?".to_owned(), least.cents().into())),
+            filters.max_price.map(|most| ("price_cents <= ?".to_owned(), most.cents().into())),
+            hits::without(backend, Corpus::Listings.table(), &filters.without),
         ];
-        for (condition, value) in bounds {
-            if let Some(value) = value {
-                text.push_str(condition);
-                hits.values.push(value);
-            }
+        for (condition, value) in bounds.into_iter().flatten() {
+            text.push_str(&format!(" AND {condition}"));
+            values.push(value);
         }
-        text.push_str(&format!(" ORDER BY weight DESC, created_at DESC, id LIMIT {CANDIDATES}"));
-        let wanted = statement(self.read().get_database_backend(), &text, hits.values);
-        listing::Entity::find().from_raw_sql(wanted).all(self.read()).await
+        text.push_str(&format!(" ORDER BY {order} LIMIT {limit}"));
+        listing::Entity::find().from_raw_sql(statement(backend, &text, values)).all(self.read()).await
+    }
+}
+
+/// Which of several equal listings comes first.
+const fn order(first: Option<First>) -> &'static str {
+    match first {
+        Some(First::Cheapest) => "price_cents, created_at DESC, id",
+        Some(First::Dearest) => "price_cents DESC, created_at DESC, id",
+        Some(First::Newest) | None => "created_at DESC, id",
     }
 }

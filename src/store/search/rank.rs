@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::concepts::{Concept, EXACT};
+use super::concepts::{Concept, EXACT, Form};
 use crate::domain::words;
 
 /// A result that covers less of the query fits by chance.
@@ -26,6 +26,22 @@ const FIRST: f64 = 0.1;
 /// and what the matches in other texts add to the best.
 const ALSO: f64 = 0.1;
 
+/// What it adds to say in the title what kind of thing it is: "CMPE 202 Textbook" before "CMPE 202 Lab Manual", when
+/// textbooks are looked for.
+const NAMES_KIND: f64 = 0.05;
+
+/// Who complains at length says much that no article has: a question weighs no more than so, in thousandths.
+const QUESTION_WEIGHT_MAX: i64 = 1800;
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Aim<'a> {
+    /// A thing that is all that was said, of this kind, if any.
+    Thing { kind: &'a str },
+    /// What says something about a question.
+    Question,
+}
+
 /// The texts of a row.
 pub(super) struct Document<'a> {
     /// What it is.
@@ -37,21 +53,31 @@ pub(super) struct Document<'a> {
 }
 
 /// The rows that fit, best first; those that are equally good stay in their order.
-pub(super) fn ranked<T>(concepts: &[Concept], rows: Vec<T>, document: impl Fn(&T) -> Document<'_>) -> Vec<T> {
-    let scored = rows.into_iter().map(|row| (score(concepts, &document(&row)), row));
+pub(super) fn ranked<T>(
+    concepts: &[Concept],
+    aim: Aim<'_>,
+    rows: Vec<T>,
+    document: impl Fn(&T) -> Document<'_>,
+) -> Vec<T> {
+    let asked: i64 = concepts.iter().map(|concept| concept.weight).sum();
+    let (kind, asked) = match aim {
+        Aim::Thing { kind } => (words::words(kind).iter().map(|word| words::stem(word)).collect(), asked),
+        Aim::Question => (vec![], asked.min(QUESTION_WEIGHT_MAX)),
+    };
+    let scored = rows.into_iter().map(|row| (score(concepts, asked, &kind, &document(&row)), row));
     let mut scored: Vec<(f64, T)> = scored.filter(|(score, _)| *score >= COVERED_MIN).collect();
     scored.sort_by(|(one, _), (two, _)| two.total_cmp(one));
     let least = scored.first().map_or(0.0, |(best, _)| best * OF_BEST_MIN);
     scored.into_iter().filter(|(score, _)| *score >= least).map(|(_, row)| row).collect()
 }
 
-/// How much of the query a row covers: about 0 to 1. In steps, so that rounding errors make no order.
+/// How much of the query, which weighs `asked`, a row covers: about 0 to 1. In steps, so that rounding errors make no order.
 #[expect(clippy::cast_precision_loss, reason = "weights are at most 1000")]
-fn score(concepts: &[Concept], document: &Document<'_>) -> f64 {
+fn score(concepts: &[Concept], asked: i64, kind: &[String], document: &Document<'_>) -> f64 {
     let texts = Texts::read(document);
-    let all: i64 = concepts.iter().map(|concept| concept.weight).sum();
+    let named = if kind.iter().any(|stem| texts.title.contains_key(stem)) { NAMES_KIND } else { 0.0 };
     let covered: f64 = concepts.iter().map(|concept| concept.weight as f64 * texts.has(concept)).sum();
-    (covered / (all.max(1) as f64) * 1000.0).round() / 1000.0
+    ((covered / (asked.max(1) as f64) + named) * 1000.0).round() / 1000.0
 }
 
 struct Texts<'a> {
@@ -77,7 +103,11 @@ impl<'a> Texts<'a> {
     /// How well the texts have a word: 0 to about 1.2.
     fn has(&self, concept: &Concept) -> f64 {
         let best = |quality: &dyn Fn(&str) -> f64| {
-            concept.forms.iter().map(|form| form.quality * quality(&form.stem)).fold(0.0, f64::max)
+            let of_form = |form: &Form| {
+                let also = form.also.as_deref().map_or(f64::MAX, quality);
+                form.quality * quality(&form.stem).min(also)
+            };
+            concept.forms.iter().map(of_form).fold(0.0, f64::max)
         };
         let is_exact = self.title_words.contains(&concept.word);
         let matches = [

@@ -18,6 +18,9 @@ const WORDS_PER_STATEMENT: usize = 1000;
 /// How many words of the vocabulary one look at the neighbourhood of a word may bring.
 const NEIGHBOURS_MAX: u64 = 20_000;
 
+/// Shorter endings fit too many words; the column `ending` has so many letters.
+pub(super) const ENDING_CHARS_MIN: usize = 5;
+
 /// How many letters longer a word may be than its stem, as far as slips are concerned.
 const ENDING_CHARS: i32 = 2;
 
@@ -120,9 +123,9 @@ impl Changes {
 
 impl Corpus {
     fn counting(self, backend: DbBackend, counts: &[(Word, i64)]) -> sea_orm::Statement {
-        let rows = vec!["(?, ?, ?, ?, ?, ?)"; counts.len()].join(", ");
+        let rows = vec!["(?, ?, ?, ?, ?, ?, ?)"; counts.len()].join(", ");
         let text = format!(
-            "INSERT INTO search_words (corpus, word, stem, initial, size, uses) VALUES {rows} \
+            "INSERT INTO search_words (corpus, word, stem, initial, size, ending, uses) VALUES {rows} \
              ON CONFLICT (corpus, word) DO UPDATE SET uses = search_words.uses + excluded.uses"
         );
         let values = counts.iter().flat_map(|(word, by)| {
@@ -132,6 +135,7 @@ impl Corpus {
                 word.stem.as_str().into(),
                 word.text.chars().take(1).collect::<String>().into(),
                 size(&word.text).into(),
+                ending(&word.text).into(),
                 (*by).into(),
             ]
         });
@@ -174,16 +178,34 @@ impl Corpus {
         self.words(db, near, NEIGHBOURS_MAX).await
     }
 
-    /// The most used words that end as this one does.
+    /// The most used words that begin like this.
+    pub(super) async fn beginning_with(
+        self,
+        db: &impl ConnectionTrait,
+        start: &str,
+        limit: usize,
+    ) -> Result<Vec<(Word, i64)>, DbErr> {
+        let initial = start.chars().take(1).collect::<String>();
+        let begins = Condition::all()
+            .add(search_word::Column::Initial.eq(initial))
+            .add(search_word::Column::Word.starts_with(start));
+        self.words(db, begins, limit as u64).await
+    }
+
+    /// The most used words that end as this one does, which has [`ENDING_CHARS_MIN`] letters at least.
     pub(super) async fn ending_with(
         self,
         db: &impl ConnectionTrait,
         word: &Word,
         limit: usize,
     ) -> Result<Vec<(Word, i64)>, DbErr> {
-        let ends = Condition::any()
-            .add(search_word::Column::Word.ends_with(&word.text))
-            .add(search_word::Column::Word.ends_with(&word.stem));
+        let mut ends = Condition::any();
+        for text in [&word.text, &word.stem] {
+            if text.chars().count() >= ENDING_CHARS_MIN {
+                let has_ending = search_word::Column::Ending.eq(ending(text));
+                ends = ends.add(Condition::all().add(has_ending).add(search_word::Column::Word.ends_with(text)));
+            }
+        }
         self.words(db, ends, limit as u64).await
     }
 
@@ -203,6 +225,11 @@ impl Corpus {
             .await?;
         Ok(found.into_iter().map(|(text, stem, uses)| (Word { text, stem }, uses)).collect())
     }
+}
+
+fn ending(word: &str) -> String {
+    let before = word.chars().count().saturating_sub(ENDING_CHARS_MIN);
+    word.chars().skip(before).collect()
 }
 
 fn size(word: &str) -> i32 {
