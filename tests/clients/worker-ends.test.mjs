@@ -213,6 +213,7 @@ test("processes that cannot work together say why and end with 64", async () => 
     [["worker"], redis, /DATABASE_URL/],
     [SERVE, {}, /REDIS_URL/],
     [SERVE, redis, /DATABASE_URL/],
+    [["worker"], { ...redis, DATABASE_URL: "postgres://me:password@localhost:99999/x" }, /DATABASE_URL/],
     [["serve"], { REDIS_URL: "localhost:6379" }, /REDIS_URL/],
     [["serve"], { REDIS_URL: "redis://:password@[" }, /REDIS_URL/],
   ]) {
