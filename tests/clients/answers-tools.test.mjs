@@ -14,7 +14,7 @@ import {
 } from "./harness.mjs";
 
 /** Listings and help articles to find. */
-const DEMO = { args: ["serve", "--demo"] };
+const DEMO = ["--demo"];
 
 afterEach(() => hangUp());
 
