@@ -8,6 +8,8 @@ use super::tools::{Call, Tool};
 const CALLS_MAX: usize = 4;
 /// The longest arguments of one call, in bytes; longer ones cannot be read.
 const ARGUMENTS_MAX: usize = 16 << 10;
+/// The longest id of a call that is repeated to its provider, in bytes.
+const ID_MAX: usize = 256;
 
 /// Calls that are being streamed.
 #[derive(Default)]
@@ -63,7 +65,12 @@ impl Calls {
             }
             // What is too long must not look whole.
             Some(Value::String(_)) => draft.arguments = "too long".to_owned(),
-            Some(object @ Value::Object(_)) => draft.arguments = object.to_string(),
+            Some(object @ Value::Object(_)) => {
+                draft.arguments = object.to_string();
+                if draft.arguments.len() > ARGUMENTS_MAX {
+                    draft.arguments = "too long".to_owned();
+                }
+            }
             _ => {}
         }
     }
@@ -72,7 +79,8 @@ impl Calls {
     pub(super) fn finish(&mut self, offered: &[Tool]) -> Vec<Call> {
         let drafts = std::mem::take(&mut self.0);
         let read = |draft: Draft| {
-            let id = if draft.id.is_empty() { format!("call_{}", uuid::Uuid::new_v4().simple()) } else { draft.id };
+            let has_id = (1..=ID_MAX).contains(&draft.id.len());
+            let id = if has_id { draft.id } else { format!("call_{}", uuid::Uuid::new_v4().simple()) };
             Call::read(id, draft.name, &draft.arguments, offered)
         };
         drafts.into_iter().map(read).collect()
@@ -136,5 +144,11 @@ mod tests {
         let long: Vec<_> =
             (0..50).map(|_| piece(Some(0), Some("a"), Some("search_articles"), &" ".repeat(1000))).collect();
         assert!(queries(&long)[0].contains("not a JSON object"));
+        let object = json!({ "query": "x", "more": "y".repeat(ARGUMENTS_MAX) });
+        let object = json!({ "function": { "name": "search_articles", "arguments": object } });
+        assert!(queries(&[object])[0].contains("not a JSON object"));
+        let mut calls = Calls::default();
+        calls.add(&piece(None, Some(&"i".repeat(1000)), Some("search_articles"), "{}"));
+        assert!(calls.finish(&[Tool::SearchArticles])[0].id.len() <= ID_MAX);
     }
 }

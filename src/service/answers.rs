@@ -356,7 +356,14 @@ pub async fn regenerate(app: &Arc<App>, caller: &Caller, conversation: Conversat
 
 /// Ends or requeues answers whose worker has died, and offers waiting ones again.
 pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
-    for answer in app.store.expired(app.now()).await? {
+    for mut answer in app.store.expired(app.now()).await? {
+        // What people have read already is more than the last checkpoint.
+        let told = app.snapshots.look_up(&answer.conversation).await;
+        if let Some(told) = told.filter(|told| told.message_id == answer.message)
+            && told.content.starts_with(&answer.text)
+        {
+            answer.text = told.content;
+        }
         let is_worth_a_try = answer.text.trim().is_empty() && answer.attempt < ATTEMPTS_MAX;
         if is_worth_a_try && app.store.requeue(&answer.id, answer.attempt).await? {
             continue;
@@ -373,18 +380,13 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Error> {
             at: app.now(),
         };
         tracing::info!(answer.id = %answer.id, "ending an answer whose worker has died");
-        match app.store.finish(finish).await? {
-            Finished::Fenced => {}
-            Finished::Stored(message) => {
-                publish(app, &answer, typing(&answer, &bot, false));
-                tell_end(app, &answer, message, None).await;
-            }
-            Finished::NoMessage => {
-                publish(app, &answer, typing(&answer, &bot, false));
-                let message = empty(app, &answer, bot, AnswerStatus::Interrupted);
-                tell_end(app, &answer, Arc::new(message), None).await;
-            }
-        }
+        let message = match app.store.finish(finish).await? {
+            Finished::Fenced => continue,
+            Finished::Stored(message) => message,
+            Finished::NoMessage => Arc::new(empty(app, &answer, bot.clone(), AnswerStatus::Interrupted)),
+        };
+        publish(app, &answer, typing(&answer, &bot, false));
+        tell_end(app, &answer, message, None).await;
     }
     for conversation in app.store.queued_conversations(SWEEP_MAX).await? {
         app.jobs.found(conversation);

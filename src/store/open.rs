@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
 use crate::domain::error::Error;
@@ -70,6 +73,10 @@ fn sqlite_options(url: &str, connections: u32, query_only: bool) -> ConnectOptio
 }
 
 async fn postgres(url: &str) -> Result<Connections, Error> {
+    // The error of connecting would repeat the address with its password.
+    if url.parse::<PgConnectOptions>().is_err() {
+        return Err(Error::invalid("the database URL is not a valid postgres: URL"));
+    }
     let mut options = common(url, POSTGRES_CONNECTIONS);
     options.set_application_name("switchboard");
     let pool = Database::connect(options).await?;

@@ -48,13 +48,17 @@ describe("a worker that goes", () => {
   }
 
   test("killed in the middle: the answer ends interrupted within 10 s, the next one comes from another worker", async () => {
-    const { busy, idle, id, tab } = await inTheMiddle("Once upon ");
+    const { busy, idle, id, tab, call } = await inTheMiddle("Once upon ");
     try {
+      // Told, but perhaps not saved yet.
+      call.say("a time");
+      await expectEvent(tab, "message:chunk");
       const died = Date.now();
       await busy.kill9();
       const { data, at } = await expectTimed(tab, ["message:complete"], undefined, 12_000);
       assert.ok(at - died < 10_000, `after ${at - died} ms`);
-      assert.deepEqual([data.assistantMessage.status, data.assistantMessage.content], ["interrupted", "Once upon "]);
+      const { status, content } = data.assistantMessage;
+      assert.deepEqual([status, content], ["interrupted", "Once upon a time"]);
       await emitOk(tab, "message:send", { conversationId: id, content: "And then?" });
       (await upstream.call()).say("Then it ended.").finish();
       const next = await expectEvent(tab, "message:complete");
@@ -209,6 +213,7 @@ test("processes that cannot work together say why and end with 64", async () => 
     [["worker"], redis, /DATABASE_URL/],
     [SERVE, {}, /REDIS_URL/],
     [SERVE, redis, /DATABASE_URL/],
+    [["worker"], { ...redis, DATABASE_URL: "postgres://me:password@localhost:99999/x" }, /DATABASE_URL/],
     [["serve"], { REDIS_URL: "localhost:6379" }, /REDIS_URL/],
     [["serve"], { REDIS_URL: "redis://:password@[" }, /REDIS_URL/],
   ]) {
