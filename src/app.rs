@@ -64,6 +64,21 @@ pub struct App {
     draining: CancellationToken,
 }
 
+/// Why the process cannot start; each with one readable line.
+#[derive(Debug)]
+pub enum StartError {
+    /// A setting cannot be used.
+    Setting(String),
+    /// The database cannot be opened or brought up to date.
+    Database(String),
+}
+
+impl From<String> for StartError {
+    fn from(line: String) -> Self {
+        Self::Setting(line)
+    }
+}
+
 /// Which searches can find anything.
 #[derive(Debug, Clone, Copy)]
 pub struct Searchable {
@@ -86,8 +101,8 @@ impl App {
     /// Opens the database, migrates it and puts everything together.
     ///
     /// # Errors
-    /// One readable line, for the operator.
-    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, String> {
+    /// [`StartError`] with one readable line, for the operator.
+    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
         let tokens = Tokens::load(&config)?;
         let assistant = Assistant::from_settings(&assistant_settings(&config))?;
         let redis = config.redis_url.as_deref().map(|url| Redis::open(url, &config.redis_prefix)).transpose()?;
@@ -161,11 +176,12 @@ impl App {
 /// Opens and migrates the database, and starts its writer.
 ///
 /// # Errors
-/// One readable line, for the operator.
-pub async fn open_store(config: &Config, tasks: &Tasks) -> Result<Store, String> {
+/// [`StartError`] with one readable line, for the operator.
+pub async fn open_store(config: &Config, tasks: &Tasks) -> Result<Store, StartError> {
     let complain = |what: &str, error: Error| {
         tracing::debug!(?error, "database");
-        format!("DATABASE_URL: cannot {what} the database: {}", reason(&error))
+        let line = format!("DATABASE_URL: cannot {what} the database: {}", reason(&error));
+        if matches!(error, Error::Invalid(_)) { StartError::Setting(line) } else { StartError::Database(line) }
     };
     let store = Store::connect(&config.database_url).await.map_err(|error| complain("open", error))?;
     store.migrate().await.map_err(|error| complain("migrate", error))?;

@@ -64,7 +64,7 @@ pub(super) async fn import_listings(config: &Config, matches: &ArgMatches) -> Re
         None => format_by_name(path),
     };
     let (source, bar) = open(path).map_err(|error| Failure::Other(format!("{}: {error}", path.display())))?;
-    let store = open_store(config, &Tasks::default()).await.map_err(Failure::Other)?;
+    let store = open_store(config, &Tasks::default()).await?;
     let now = system_clock()();
     let report = import::listings(&store, bar.wrap_read(source), format, now).await;
     bar.finish_and_clear();
@@ -103,7 +103,7 @@ fn open(path: &Path) -> io::Result<(Box<dyn Read>, ProgressBar)> {
 }
 
 pub(super) async fn manage_articles(config: &Config, command: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    let store = open_store(config, &Tasks::default()).await.map_err(Failure::Other)?;
+    let store = open_store(config, &Tasks::default()).await?;
     let now = system_clock()();
     let actor = operator();
     match command {

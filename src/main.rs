@@ -7,7 +7,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, error::ErrorKind};
 use switchboard::{
-    app::{App, open_store, system_clock},
+    app::{App, StartError, open_store, system_clock},
     config::{
         Config, operator,
         settings::{SETTINGS, Source, parse_duration},
@@ -37,6 +37,15 @@ enum Failure {
     Usage(String),
     /// Anything else.
     Other(String),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Setting(line) => Self::Usage(line),
+            StartError::Database(line) => Self::Other(line),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -162,7 +171,7 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         ("worker", _) => work(config).await,
         ("migrate", _) => {
-            open_store(&config, &Tasks::default()).await.map_err(Failure::Other)?;
+            open_store(&config, &Tasks::default()).await?;
             println!("The database is up to date.");
             Ok(())
         }
@@ -182,7 +191,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     ports.push(bind(&config, "GURUKUL_PORT", config.gurukul_port, Some("gurukul")).await?);
     ports.push(bind(&config, "CAMPUSHUB_PORT", config.campushub_port, Some("campushub")).await?);
     let ports: Vec<Port> = ports.into_iter().flatten().collect();
-    let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    let app = App::start(config, system_clock()).await?;
     if app.config.demo {
         prepare_demo(&app).await?;
     }
@@ -203,7 +212,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
 /// Runs the worker role alone.
 async fn work(config: Config) -> Result<(), Failure> {
     config.check_shared().map_err(Failure::Usage)?;
-    let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    let app = App::start(config, system_clock()).await?;
     app.assistant.check().await.map_err(Failure::Other)?;
     println!("Switchboard worker is ready, answering with {}", app.assistant.provider());
     let stop = stop_signals().map_err(|error| Failure::Other(error.to_string()))?;
@@ -282,7 +291,7 @@ async fn manage_users(config: Config, command: &str, matches: &ArgMatches) -> Re
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     // Whoever is concerned finds the change in the database; no other process has to be told.
     let config = Config { redis_url: None, ..config };
-    let app = App::start(config, system_clock()).await.map_err(Failure::Usage)?;
+    let app = App::start(config, system_clock()).await?;
     let now = app.now();
     let actor = operator();
     match command {
