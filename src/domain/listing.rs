@@ -159,6 +159,10 @@ impl NewListing {
     /// # Errors
     /// [`Error::Invalid`] that names the field.
     pub fn checked(mut self) -> Result<Self, Error> {
+        // `/v1/listings/search` is another thing already.
+        if self.id.as_ref().is_some_and(|id| id.as_str() == "search") {
+            return Err(Error::invalid("id must not be 'search'"));
+        }
         self.title = checked_name(&self.title, "title")?;
         self.category = checked_name(&self.category, "category")?;
         self.description = checked_description(self.description)?;
@@ -230,6 +234,20 @@ pub fn checked_description(text: Option<String>) -> Result<Option<String>, Error
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_could_not_be_reached_is_refused() {
+        let new = |id| NewListing {
+            id: Some(ListingId::trusted(id)),
+            title: "Desk".into(),
+            description: None,
+            category: "Furniture".into(),
+            price: Price::from_cents(0),
+            status: ListingStatus::default(),
+        };
+        assert!(new("search").checked().is_err());
+        assert!(new("searches").checked().is_ok());
+    }
 
     #[test]
     fn prices_are_exact_and_written_as_people_do() {

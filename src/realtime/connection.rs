@@ -234,6 +234,14 @@ impl Connection {
         self.refused.load(Ordering::Acquire)
     }
 
+    /// It no longer hears a conversation, which is gone.
+    pub(super) fn expel(&self, conversation: &ConversationId) {
+        self.remove_joined(conversation);
+        if let Some(link) = self.link() {
+            link.expelled();
+        }
+    }
+
     /// Ends the connection because the server restarts; stock clients reconnect.
     pub fn restart(&self) {
         if !self.link().is_some_and(|link| link.restart()) {

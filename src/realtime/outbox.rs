@@ -50,6 +50,9 @@ pub trait Link: Send + Sync {
     /// Says why and goodbye in the protocol's own way, after which clients do not come back by themselves.
     fn refuse(&self, why: Option<&Error>);
 
+    /// A conversation that it heard is gone.
+    fn expelled(&self) {}
+
     /// Says goodbye because the server restarts, where the protocol has a word for that. False where cutting is the word.
     fn restart(&self) -> bool {
         false

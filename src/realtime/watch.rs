@@ -85,7 +85,7 @@ impl Hub {
         };
         if let Some(room) = room {
             for member in lock(&room).members.values() {
-                member.connection.remove_joined(conversation);
+                member.connection.expel(conversation);
             }
         }
     }

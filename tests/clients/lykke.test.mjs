@@ -235,6 +235,14 @@ test("a conversation of somebody else and one that does not exist are refused al
   assert.equal((await lykke(server, agent, foreign)).ack.conversation_id, foreign, "agents reach every conversation");
 });
 
+test("a conversation that is deleted is told as such, and closed", async () => {
+  const id = await quietConversation(1);
+  const client = await lykke(server, owner, id);
+  await server.ok("DELETE", `/api/conversations/${id}`, { as: owner });
+  assert.equal((await client.next("error")).code, "NOT_FOUND");
+  assert.equal((await client.end()).code, 1008);
+});
+
 test("what cannot be taken is an error, and the connection stays", async () => {
   const id = await quietConversation();
   const client = await lykke(server, owner, id);

@@ -16,6 +16,8 @@
 //! | `typing {conversation_id, user_id, user_name, is_typing}` | other people, and the AI as `assistant` |
 //! | `error {code, message}` | `MESSAGE_ERROR`, `UNKNOWN_TYPE`, `INVALID_JSON`, `RATE_LIMITED`, `TOO_LARGE`, `CONFLICT`; before a close `UNAUTHENTICATED`, `NOT_FOUND` |
 //!
+//! When the conversation is deleted, `error` with `NOT_FOUND` is followed by a close.
+//!
 //! Messages are `{id, conversation_id, role, content, created_at, meta}`; `meta` has the `seq`, and the `status` of
 //! an answer that is not complete.
 

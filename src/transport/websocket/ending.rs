@@ -18,9 +18,14 @@ use crate::{
 /// The words of contract section 9.
 pub(super) const UNAUTHENTICATED: Goodbye = Goodbye { code: 1008, reason: "Authentication failed" };
 
+/// The conversation of the address is not there, or not any more.
+const NOT_FOUND: Goodbye = Goodbye { code: 1008, reason: "Not found" };
+
 /// The end of one connection, and its batch.
 pub(super) struct Ending {
     outbox: Arc<Outbox>,
+    /// Its address names the one conversation that it is for.
+    is_bound: bool,
     dialect: OnceLock<&'static dyn RawDialect>,
     goodbye: Mutex<Option<(Goodbye, Vec<Frame>)>>,
     announced: Notify,
@@ -30,10 +35,19 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    pub(super) fn new(outbox: Arc<Outbox>, is_bound: bool) -> Arc<Self> {
         let (goodbye, batch) = (Mutex::default(), Mutex::default());
         let (announced, batch_begun, batch_full) = (Notify::new(), Notify::new(), Notify::new());
-        Arc::new(Self { outbox, dialect: OnceLock::new(), goodbye, announced, batch, batch_begun, batch_full })
+        Arc::new(Self {
+            outbox,
+            is_bound,
+            dialect: OnceLock::new(),
+            goodbye,
+            announced,
+            batch,
+            batch_begun,
+            batch_full,
+        })
     }
 
     /// Says in which protocol goodbyes are spelled. Once.
@@ -100,11 +114,18 @@ impl Link for Ending {
             None | Some(Error::Unauthenticated(_)) => UNAUTHENTICATED,
             Some(Error::Forbidden(why)) => Goodbye { code: 1013, reason: why },
             Some(Error::Unavailable(_) | Error::Internal(_)) => Goodbye { code: 1013, reason: "Try again later" },
-            Some(Error::NotFound(_)) => Goodbye { code: 1008, reason: "Not found" },
+            Some(Error::NotFound(_)) => NOT_FOUND,
             Some(_) => Goodbye { code: 1008, reason: "Refused" },
         };
         let words = why.zip(self.dialect.get()).map(|(why, dialect)| dialect.farewell(why));
         self.announce(goodbye, words.unwrap_or_default());
+    }
+
+    fn expelled(&self) {
+        // What has happened was told by its event.
+        if self.is_bound {
+            self.announce(NOT_FOUND, vec![]);
+        }
     }
 
     fn restart(&self) -> bool {

@@ -108,7 +108,7 @@ impl WebSocketTransport {
     /// Finds out who is there and serves them.
     async fn let_in(self, mut socket: Socket, knock: Knock, opening: Opening) {
         let Knock { credentials, query, dialect, door } = knock;
-        let ending = Ending::new(socket.outbox());
+        let ending = Ending::new(socket.outbox(), matches!(door, Door::Conversation(_)));
         if let Some(dialect) = dialect {
             ending.speak(dialect);
         }
