@@ -210,8 +210,10 @@ pub enum Reply {
         duplicate: bool,
         /// The AI answer that now waits for its turn.
         answer: Option<AnswerId>,
-        /// For a duplicate: its AI answer, when there is one already.
+        /// For a duplicate: its AI answer, when there is one already and the asker has been told of it before.
         given: Option<LogEntry>,
+        /// The asker's connection has not been told of the message yet and will be, in its turn.
+        is_to_come: bool,
     },
     /// So much is marked as read.
     Read {

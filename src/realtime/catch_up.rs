@@ -15,6 +15,7 @@ use super::{
 use crate::domain::{
     event::{self, Envelope, Event, LogEntry},
     ids::ConversationId,
+    message::Message,
 };
 
 /// Messages read from the log at a time for one lagging connection.
@@ -33,6 +34,14 @@ impl Hub {
         if !self.try_live(connection, conversation) {
             self.catch_up(connection, conversation);
         }
+    }
+
+    /// A message that a member has not been told of yet, and will be in its turn.
+    #[must_use]
+    pub fn is_to_come(&self, connection: &Connection, message: &Message) -> bool {
+        let Some(room) = self.room(&event::Room::Conversation(message.conversation_id.clone())) else { return false };
+        let room = lock(&room);
+        room.members.get(&connection.id).is_some_and(|member| Some(member.cursor) < message.seq)
     }
 
     /// Makes a member live when its place is the end of the log. False when something is still missing.

@@ -193,8 +193,9 @@ impl Connection {
 
     /// It is about to send this message: whoever tells it of the message meanwhile knows that it is its own.
     pub fn will_send(&self, message: MessageId, request: Option<Arc<str>>) {
-        lock(&self.own).insert(message, request);
-        self.own_count.fetch_add(1, Ordering::AcqRel);
+        if lock(&self.own).insert(message, request).is_none() {
+            self.own_count.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The message was refused, or the connection has passed it in the log.

@@ -11,9 +11,9 @@ use crate::{
     domain::{
         command::{ReadMark, Reply},
         error::Error,
-        event::{Envelope, Event, Room},
+        event::{Envelope, Event, LogEntry, Room},
         ids::{ConversationId, MessageId},
-        message::{NewMessage, Sender},
+        message::{Message, NewMessage, Sender},
         user::Caller,
     },
     realtime::{connection::Connection, hub::Place},
@@ -49,15 +49,37 @@ pub async fn post(app: &Arc<App>, caller: &Caller, draft: NewMessage) -> Result<
     {
         effects.extend(join_by_sending(app, connection, &posted).await?);
     }
-    let given = if posted.duplicate { app.store.answer_to(&posted.message).await? } else { None };
+    let (given, is_to_come) =
+        if posted.duplicate { repeat(app, connection.as_ref(), &draft, &posted.message).await? } else { (None, true) };
     let (message, answer) = (posted.message.clone(), posted.answer.clone());
-    let reply = Reply::Posted { message, duplicate: posted.duplicate, answer, given };
+    let reply = Reply::Posted { message, duplicate: posted.duplicate, answer, given, is_to_come };
     if !posted.duplicate {
         app.messages_stored.fetch_add(1, Ordering::Relaxed);
         presence::stop_typing(app, &draft.conversation, &caller.user);
         effects.extend(told(caller, connection.as_ref(), posted));
     }
     Ok(Outcome { reply, effects })
+}
+
+/// What is said again of a message that was sent again: not what is still to come by itself, because saying it now would
+/// overtake what stands before it in the log.
+async fn repeat(
+    app: &App,
+    connection: Option<&Arc<Connection>>,
+    draft: &NewMessage,
+    message: &Message,
+) -> Result<(Option<LogEntry>, bool), Error> {
+    let given = app.store.answer_to(message).await?;
+    // Who speaks Socket.IO has an acknowledgement besides.
+    let Some(connection) = connection.filter(|connection| connection.is_confined()) else { return Ok((given, false)) };
+    let given = given.filter(|entry| !app.hub.is_to_come(connection, &entry.message));
+    // In this order: whoever tells the message meanwhile tells it as the answer to this request.
+    connection.will_send(message.id.clone(), draft.request_id.clone());
+    let is_to_come = app.hub.is_to_come(connection, message);
+    if !is_to_come {
+        connection.forget_own(&message.id);
+    }
+    Ok((given, is_to_come))
 }
 
 /// Stores the message, creating its conversation first when the operator allows that.

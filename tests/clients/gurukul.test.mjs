@@ -67,6 +67,30 @@ test("a message is told to everyone in the chat, the sender too, once and with t
   }
 });
 
+test("what is sent again while the log is still being caught up on overtakes nothing", async () => {
+  const chatId = await quietChat();
+  const count = 600;
+  const sending = (n) => ({ chatId, content: `number ${n}`, messageId: `old-${n}` });
+  const writer = await gurukul(server, owner);
+  await writer.join(chatId);
+  for (let n = 1; n <= count; n++) writer.send(envelope("message", sending(n)));
+  await writer.until(() => writer.messages().length === count, "everything is echoed");
+  const reader = await gurukul(server, owner);
+  reader.send(envelope("chat_update", { action: "join", chatId, after: 0 }));
+  const again = [count, count - 1, count - 2, 3];
+  for (const n of again) reader.send(envelope("message", sending(n), `again-${n}`));
+  const answers = () => reader.heard("message").filter(({ messageId }) => messageId?.startsWith("again-"));
+  await reader.until(() => answers().length === again.length, "each is answered");
+  await reader.until(() => reader.messages().some(({ seq }) => seq === count), "the log has come");
+  for (const { messageId, data } of answers()) assert.equal(messageId, `again-${data.message.seq}`);
+  const seen = new Set();
+  const firsts = reader.messages().flatMap(({ seq }) => (seen.has(seq) ? [] : [seen.add(seq) && seq]));
+  assert.deepEqual(
+    firsts,
+    Array.from({ length: count }, (_, place) => place + 1),
+  );
+});
+
 test("the same messageId is one message, over any connection, and other content under it is refused", async () => {
   const { length } = upstream.calls;
   const chatId = await server.conversation(owner);

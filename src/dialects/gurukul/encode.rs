@@ -93,8 +93,8 @@ impl RawDialect for Gurukul {
         match reply {
             Reply::Joined(joined) => self::joined(joined, tag, at),
             Reply::Left(id) => vec![frame("chat_update", &json!({ "chatId": id, "action": "leave" }), tag, at)],
-            // A new message comes to its sender as it comes to everybody.
-            Reply::Posted { message, duplicate: true, .. } => vec![told(message, None, false, tag, at)],
+            // A message comes to its sender as it comes to everybody; one that has come already is repeated.
+            Reply::Posted { message, is_to_come: false, .. } => vec![told(message, None, false, tag, at)],
             Reply::Read { conversation, messages } => {
                 let data =
                     json!({ "chatId": conversation, "messageIds": messages, "userId": user.id, "confirmed": true });

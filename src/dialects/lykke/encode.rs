@@ -70,8 +70,8 @@ impl RawDialect for Lykke {
     fn reply(&self, _: &Tag, reply: &Reply, asker: Asker<'_>) -> Vec<Frame> {
         match reply {
             Reply::Joined(joined) => self::joined(joined, asker),
-            // A new message comes to its sender as it comes to everybody.
-            Reply::Posted { message, duplicate: true, given, .. } => {
+            // A message comes to its sender as it comes to everybody; one that has come already is repeated.
+            Reply::Posted { message, is_to_come: false, given, .. } => {
                 let given = given.iter().map(|entry| told(&entry.message));
                 std::iter::once(told(message)).chain(given).collect()
             }
